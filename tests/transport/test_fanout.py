@@ -1,0 +1,190 @@
+"""The fan-out: who gets which frame, when, and in which order."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import Log, TurningClock
+from tests.fakes import KANBAN, CountingMetrics, identity, publication
+from tuleaprt.faults import Faults
+from tuleaprt.transport.fanout import SLICE, Fanout
+from tuleaprt.transport.frames import JSON, WireFormat
+from tuleaprt.wamp.auth import Identity
+from tuleaprt.wamp.broker import Broker, Kwargs, Publication
+
+
+class Listener:
+    """A session that is its own connection."""
+
+    format: WireFormat = JSON
+
+    def __init__(self, journal: list[object] | None = None, groups: tuple[str, ...] = ("@a",)) -> None:
+        self.identity: Identity = identity(groups=groups, expires_at=1100)
+        self.window: str | None = None
+        self.frames: list[bytes] = []
+        self.journal = journal
+
+    @property
+    def outlet(self) -> "Listener":
+        return self
+
+    def send_event(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        if self.journal is not None:
+            self.journal.append(json.loads(frame[frame.index(b"[") :])[5]["data"])
+
+
+class Harness:
+    def __init__(self, clock: TurningClock) -> None:
+        self.clock = clock
+        self.metrics = CountingMetrics()
+        self.fanout = Fanout(clock, metrics=self.metrics, faults=Faults(self.metrics))
+        self.broker = Broker()
+
+    def listen(self, *listeners: Listener, topic: str = KANBAN) -> None:
+        for listener in listeners:
+            self.broker.subscriptions.add(topic, listener)
+
+    def publish(self, what: Publication) -> None:
+        for dispatch in self.broker.dispatch(what):
+            self.fanout.deliver(dispatch)
+
+    def turn(self) -> None:
+        self.clock.turn()
+
+
+@pytest.fixture
+def harness(clock: TurningClock) -> Iterator[Harness]:
+    harness = Harness(clock)
+    yield harness
+    harness.fanout.stop()
+
+
+def event(data: object) -> Publication:
+    return publication({"cmd": "kanban:edit", "data": data})
+
+
+def run(harness: Harness) -> None:
+    while harness.clock.getDelayedCalls():
+        harness.turn()
+
+
+def test_the_fan_out_begins_when_the_answer_to_the_post_has_had_its_turn(harness: Harness) -> None:
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(event(1))
+    harness.turn()
+    assert listener.frames == []
+    harness.turn()
+    assert len(listener.frames) == 1
+
+
+def test_all_who_get_the_same_get_the_same_bytes(harness: Harness) -> None:
+    listeners = [Listener(groups=("@a", f"@{number}")) for number in range(5)]
+    harness.listen(*listeners)
+    harness.publish(event(1))
+    run(harness)
+    assert all(it.frames[0] is listeners[0].frames[0] for it in listeners)
+
+
+def test_who_may_not_see_it_gets_nothing(harness: Harness) -> None:
+    whole: Kwargs = {"cmd": "kanban:edit", "data": 1}
+    may, may_not = Listener(groups=("@a",)), Listener(groups=("@b",))
+    harness.listen(may, may_not)
+    harness.publish(publication(whole, view=lambda groups, _: whole if "@a" in groups else None))
+    run(harness)
+    assert (len(may.frames), len(may_not.frames)) == (1, 0)
+    assert (harness.metrics.deliveries, harness.metrics.filtered) == (1, 1)
+
+
+def test_a_large_board_is_served_in_slices(harness: Harness) -> None:
+    listeners = [Listener() for _ in range(2 * SLICE + 1)]
+    harness.listen(*listeners)
+    harness.publish(event(1))
+    harness.turn()
+    served = []
+    while harness.clock.getDelayedCalls():
+        harness.turn()
+        served.append(sum(len(it.frames) for it in listeners))
+    assert served == [SLICE, 2 * SLICE, 2 * SLICE + 1]
+
+
+@pytest.mark.parametrize("size", [1, SLICE - 1, SLICE, SLICE + 1, 2 * SLICE])
+def test_everybody_is_served_once_whatever_the_number(harness: Harness, size: int) -> None:
+    listeners = [Listener() for _ in range(size)]
+    harness.listen(*listeners)
+    for number in range(3):
+        harness.publish(event(number))
+    run(harness)
+    assert {len(it.frames) for it in listeners} == {3}
+
+
+def test_events_leave_in_order_across_topics_and_replies_behind_them(harness: Harness) -> None:
+    journal: list[object] = []
+    listener = Listener(journal)
+    harness.listen(*[Listener() for _ in range(SLICE)], listener)
+    harness.listen(listener, topic="other.topic")
+    harness.publish(event("first"))
+    harness.publish(publication({"cmd": "x", "data": "second"}, topic="other.topic"))
+    harness.fanout.then(lambda: journal.append("reply"))
+    harness.publish(event("third"))
+    run(harness)
+    assert journal == ["first", "second", "reply", "third"]
+
+
+def test_a_reply_does_not_wait_when_nothing_is_queued(harness: Harness) -> None:
+    journal: list[object] = []
+    harness.fanout.then(lambda: journal.append("reply"))
+    assert journal == ["reply"]
+
+
+def test_who_unsubscribes_while_an_event_is_queued_does_not_get_it(harness: Harness) -> None:
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(event(1))
+    harness.broker.subscriptions.remove(1, listener)
+    run(harness)
+    assert listener.frames == []
+
+
+def test_who_expires_while_an_event_is_queued_does_not_get_it(harness: Harness) -> None:
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(event(1))
+    harness.clock.advance(100)
+    run(harness)
+    assert listener.frames == []
+
+
+def test_who_loses_a_group_while_an_event_is_queued_does_not_get_it(harness: Harness) -> None:
+    whole: Kwargs = {"cmd": "kanban:edit", "data": 1}
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(publication(whole, view=lambda groups, _: whole if "@a" in groups else None))
+    listener.identity = identity(groups=[])
+    run(harness)
+    assert listener.frames == []
+
+
+def test_a_fault_is_logged_and_counted_and_what_follows_is_sent(harness: Harness, log: Log) -> None:
+    def broken(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
+        raise ZeroDivisionError("injected")
+
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(publication(view=broken))
+    harness.publish(event("after"))
+    run(harness)
+    assert len(listener.frames) == 1
+    assert log.tracebacks == ["injected"]
+    assert harness.metrics.internal_errors == 1
+
+
+def test_what_is_queued_is_dropped_on_stop(harness: Harness) -> None:
+    listener = Listener()
+    harness.listen(listener)
+    harness.publish(event(1))
+    harness.fanout.stop()
+    assert harness.clock.getDelayedCalls() == []
+    assert listener.frames == []

@@ -1,0 +1,57 @@
+"""From messages to publications."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import MEMBER, WIRE, message
+from tuleaprt.tuleap.message import decode
+from tuleaprt.tuleap.publications import publications_for
+from tuleaprt.wamp.broker import Window
+
+ALL = frozenset({*MEMBER, "@gpig_project_admin", "@ug_158", "@ug_159"})
+
+
+@pytest.mark.parametrize("path", [it for it in WIRE if "presence" not in it.name], ids=lambda it: it.stem)
+def test_a_message_is_published_verbatim(path: Path) -> None:
+    posted = json.loads(path.read_bytes())
+    (publication,) = publications_for(decode(path.read_bytes()), lambda index: 1000 + index)
+    assert publication.id == 1000
+    assert publication.view(ALL, None) == {"cmd": posted["cmd"], "data": posted["data"]}
+    assert publication.view(frozenset({"@other_project_members"}), None) is None
+
+
+@pytest.mark.parametrize("path", [it for it in WIRE if "presence" in it.name], ids=lambda it: it.stem)
+def test_a_presence_message_is_never_passed_on_as_it_was_posted(path: Path) -> None:
+    (publication,) = publications_for(decode(path.read_bytes()), lambda index: 1)
+    assert publication.kwargs is None
+    assert publication.view(ALL, None) is None
+
+
+def test_the_view_wants_to_know_the_submitter() -> None:
+    (publication,) = publications_for(message(), lambda index: 1)
+    assert publication.submitters == {102}
+
+
+def test_a_structure_message_has_no_submitter() -> None:
+    rights = {
+        "submitter_id": None,
+        "submitter_can_view": False,
+        "submitter_only": [],
+        "artifact": [],
+        "tracker": ["@a"],
+    }
+    (publication,) = publications_for(message(rights=rights), lambda index: 1)
+    assert publication.submitters == frozenset()
+
+
+def test_the_sender_is_a_window() -> None:
+    (publication,) = publications_for(message(sender_user_id=101, sender_uuid="u"), lambda index: 1)
+    assert publication.sender == Window(101, "u")
+
+
+@pytest.mark.parametrize("uuid", [None, ""])
+def test_a_sender_without_uuid_is_no_window(uuid: str | None) -> None:
+    (publication,) = publications_for(message(sender_uuid=uuid), lambda index: 1)
+    assert publication.sender is None

@@ -1,0 +1,204 @@
+"""Tickets: Tuleap's tokens, and what attackers make of them."""
+
+import base64
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.fakes import FIXTURES, KEY, MEMBER, cases, ticket
+from tuleaprt.errors import TicketError, TicketExpired, TicketRefused
+from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.wamp.auth import Identity, Role
+
+MAX_LIFETIME = 1800
+RECORDED_AT = json.loads((FIXTURES / "jwt_cases.json").read_text())["now"]
+
+verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+
+
+def authenticate(token: str) -> Identity:
+    return verifier.authenticate(token, time.time())
+
+
+def refusal(token: str) -> str:
+    with pytest.raises(TicketRefused) as refused:
+        authenticate(token)
+    return str(refused.value)
+
+
+@pytest.fixture
+def at_the_time_of_the_recording(monkeypatch: pytest.MonkeyPatch) -> float:
+    class Recorded(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.fromtimestamp(RECORDED_AT, UTC)
+
+    monkeypatch.setattr("jwt.api_jwt.datetime", Recorded)
+    return float(RECORDED_AT)
+
+
+@pytest.mark.parametrize("case", cases("jwt_cases.json"), ids=lambda case: str(case["id"]))
+def test_case(case: dict[str, Any], at_the_time_of_the_recording: float) -> None:
+    try:
+        verifier.authenticate(case["token"], at_the_time_of_the_recording)
+        accepted = True
+    except TicketError:
+        accepted = False
+    assert accepted is case["tuleaprt"]["accepted"], case["why"]
+
+
+def test_the_identity_is_what_the_token_says() -> None:
+    exp = time.time() + 600.25
+    assert authenticate(ticket(101, ["@site_active", "@ug_159"], exp=exp)) == Identity(
+        user_id=101,
+        role=Role.USER,
+        groups=frozenset({"@site_active", "@ug_159"}),
+        topics=None,
+        expires_at=exp,
+    )
+
+
+def test_groups_may_be_none_at_all() -> None:
+    assert authenticate(ticket(groups=[])).groups == frozenset()
+
+
+def test_rooms_absent_and_rooms_empty_are_not_the_same() -> None:
+    assert authenticate(ticket()).topics is None
+    assert authenticate(ticket(rooms=[])).topics == frozenset()
+    assert authenticate(ticket(rooms=["org.tuleap.kanban.3"])).topics == {"org.tuleap.kanban.3"}
+
+
+def test_an_operator_is_made_by_the_token() -> None:
+    assert authenticate(ticket(role="operator")).role is Role.OPERATOR
+
+
+def test_a_token_that_is_good_for_a_hundred_years_is_good_for_the_longest_lifetime() -> None:
+    now = time.time()
+    distant = ticket(exp=now + 3_000_000_000)
+    assert verifier.authenticate(distant, now).expires_at == now + MAX_LIFETIME
+
+
+def test_expired_ticket_is_told_from_a_refused_one() -> None:
+    with pytest.raises(TicketExpired):
+        authenticate(ticket(exp=time.time() - 1))
+
+
+def test_ticket_that_expires_between_two_clocks_has_expired() -> None:
+    with pytest.raises(TicketExpired):
+        verifier.authenticate(ticket(exp=time.time() + 60), time.time() + 61)
+
+
+def test_expired_ticket_with_a_wrong_signature_is_refused_not_expired() -> None:
+    assert "signature" in refusal(ticket(exp=time.time() - 1, key=b"k" * 64))
+
+
+def test_ticket_signed_none_is_refused() -> None:
+    claims = {"data": {"user_id": 102, "user_rights": MEMBER}, "exp": time.time() + 600}
+    refusal(jwt.encode(claims, None, algorithm="none"))
+    for alg in ("None", "NONE", "nOnE"):
+        refusal(forged({"typ": "JWT", "alg": alg}, claims))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384"])
+def test_ticket_signed_with_another_algorithm_is_refused(algorithm: str) -> None:
+    refusal(ticket(algorithm=algorithm))
+
+
+def test_other_algorithms_can_be_pinned() -> None:
+    other = TicketVerifier(KEY, algorithms=["HS256"], max_lifetime=MAX_LIFETIME)
+    assert other.authenticate(ticket(algorithm="HS256"), time.time()).user_id == 102
+
+
+def test_ticket_signed_with_another_key_is_refused() -> None:
+    assert refusal(ticket(key=b"k" * 64)) == "the signature is wrong"
+
+
+def test_ticket_signed_with_the_decoded_key_is_refused() -> None:
+    refusal(ticket(key=base64.b64decode(KEY)))
+
+
+def test_ticket_signed_with_the_key_and_a_newline_is_refused_and_the_cause_is_said() -> None:
+    assert "newline" in refusal(ticket(key=KEY + b"\n"))
+
+
+def test_ticket_with_an_unknown_critical_header_is_refused() -> None:
+    claims = {"data": {"user_id": 102, "user_rights": []}, "exp": time.time() + 600}
+    refusal(jwt.encode(claims, KEY, algorithm="HS512", headers={"crit": ["x"], "x": 1}))
+
+
+@pytest.mark.parametrize("user_id", ["102", True, False, 0, -1, 1.0, None, [], 2**53])
+def test_user_id_that_is_no_users_is_refused(user_id: object) -> None:
+    assert "user_id" in refusal(ticket(user_id))
+
+
+@pytest.mark.parametrize("groups", [None, "@site_active", {"0": "@site_active"}, [1], [None], True])
+def test_groups_that_are_no_list_of_texts_are_refused(groups: object) -> None:
+    assert "user_rights" in refusal(ticket(groups=groups))
+
+
+@pytest.mark.parametrize("exp", ["9999999999", True, [], {}, float("inf"), float("nan")])
+def test_exp_that_is_no_number_is_refused(exp: object) -> None:
+    claims = {"data": {"user_id": 102, "user_rights": []}, "exp": exp}
+    with pytest.raises(TicketError):
+        authenticate(signed(json.dumps(claims).encode()))
+
+
+@pytest.mark.parametrize("missing", ["exp", "data"])
+def test_missing_claim_is_refused(missing: str) -> None:
+    claims = {"data": {"user_id": 102, "user_rights": []}, "exp": time.time() + 600}
+    del claims[missing]
+    refusal(jwt.encode(claims, KEY, algorithm="HS512"))
+
+
+@pytest.mark.parametrize("role", ["admin", None, 1, ["operator"], "Operator", {}])
+def test_unknown_role_is_refused(role: object) -> None:
+    assert "role" in refusal(ticket(role=role))
+
+
+@pytest.mark.parametrize("rooms", [None, "org.tuleap.kanban.3", [3], {}])
+def test_rooms_that_are_no_list_of_texts_are_refused(rooms: object) -> None:
+    assert "rooms" in refusal(ticket(rooms=rooms))
+
+
+@pytest.mark.parametrize("claims", [b"[]", b"null", b'"x"', b"{", b"\xff", b"[" * 100_000])
+def test_claims_that_are_no_object_are_refused(claims: bytes) -> None:
+    refusal(signed(claims))
+
+
+@pytest.mark.parametrize(
+    "junk", ["", ".", "..", "a.b.c", "é.é.é", "\ud800", "x" * 200_000, "eyJ0.eyJ0.eyJ0\0"]
+)
+def test_junk_is_refused(junk: str) -> None:
+    refusal(junk)
+
+
+def test_no_refusal_quotes_the_ticket() -> None:
+    header, claims, signature = ticket().split(".")
+    for token in (
+        f"{header}.{claims}.{signature[::-1]}",
+        f"{claims}.{claims}.{signature}",
+        f"{header}x.{claims}.",
+    ):
+        reason = refusal(token)
+        assert not any(part in reason for part in token.split(".") if part)
+
+
+def segment(content: bytes) -> bytes:
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def forged(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    return b".".join(
+        (segment(json.dumps(header).encode()), segment(json.dumps(claims).encode()), b"")
+    ).decode()
+
+
+def signed(claims: bytes) -> str:
+    """A ticket with a good signature over claims that no library would write."""
+    algorithm = jwt.get_algorithm_by_name("HS512")
+    content = segment(b'{"alg":"HS512"}') + b"." + segment(claims)
+    return (content + b"." + segment(algorithm.sign(content, KEY))).decode()

@@ -1,0 +1,1 @@
+"""tuleaprt: the real-time server of Tuleap, a WAMP router on Twisted and Autobahn."""

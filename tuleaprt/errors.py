@@ -1,0 +1,115 @@
+"""Everything that can go wrong on purpose, as one tree.
+
+::
+
+    TuleaprtError
+    ├── ConfigError            the server does not start
+    ├── InvalidMessage         a post is refused; nothing was journalled
+    │   ├── MalformedMessage       its envelope cannot be read
+    │   └── RefusedMessage         it can be read, but says something that is not accepted
+    ├── JournalUnavailable     the journal cannot take an input now
+    ├── TicketError            no session for this ticket
+    │   ├── TicketExpired
+    │   └── TicketRefused
+    ├── ProtocolViolation      a peer does not speak WAMP; its session ends
+    └── RequestError           a WAMP request is answered by an ERROR
+        ├── InvalidUri
+        ├── NotAuthorized
+        ├── NoSuchSubscription
+        ├── NoSuchRegistration
+        ├── NoSuchProcedure
+        ├── OptionNotAllowed
+        └── LimitExceeded
+
+No HTTP status and no WAMP URI here: ``web.resource`` and ``wamp.session`` translate.
+"""
+
+
+class TuleaprtError(Exception):
+    """Base of all errors that tuleaprt raises on purpose."""
+
+
+class ConfigError(TuleaprtError):
+    """The configuration cannot be used; ``problems`` holds one line for each thing that is wrong."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class InvalidMessage(TuleaprtError):
+    """A body of ``POST /message`` that is not accepted.
+
+    ``code`` is a stable word, ``path`` the place in the body (``$.rights.tracker``).
+    The text names types and rules, never a value of the body, so that it may be logged.
+    """
+
+    def __init__(self, code: str, message: str, path: str = "$") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.path = path
+
+
+class MalformedMessage(InvalidMessage):
+    """The envelope cannot be read."""
+
+
+class RefusedMessage(InvalidMessage):
+    """The envelope can be read, but asks for something that is not accepted."""
+
+
+class JournalUnavailable(TuleaprtError):
+    """The journal did not take the input; nothing was published."""
+
+
+class TicketError(TuleaprtError):
+    """The ticket opens no session. The text is for the log and holds nothing of the ticket."""
+
+
+class TicketExpired(TicketError):
+    """The ticket was good once."""
+
+
+class TicketRefused(TicketError):
+    """The ticket was never good."""
+
+
+class ProtocolViolation(TuleaprtError):
+    """What came is not WAMP, or not in its place. The text is for the peer; ``what`` is for the log."""
+
+    def __init__(self, what: str, text: str = "") -> None:
+        super().__init__(text or what)
+        self.what = what
+
+
+class RequestError(TuleaprtError):
+    """A request of a session that is answered by an ERROR; the text goes to the client."""
+
+
+class InvalidUri(RequestError):
+    """A URI that breaks the specification's rules."""
+
+
+class NotAuthorized(RequestError):
+    """The session may not do that."""
+
+
+class NoSuchSubscription(RequestError):
+    """The subscription is unknown, or is not the session's own."""
+
+
+class NoSuchRegistration(RequestError):
+    """There are no registrations."""
+
+
+class NoSuchProcedure(RequestError):
+    """No procedure has this name."""
+
+
+class OptionNotAllowed(RequestError):
+    """An option that this router does not offer."""
+
+
+class LimitExceeded(RequestError):
+    """The session already has as much of it as one session may have."""

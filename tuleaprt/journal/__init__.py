@@ -1,0 +1,1 @@
+"""The order of inputs, and where they are kept."""

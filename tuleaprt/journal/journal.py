@@ -1,0 +1,75 @@
+"""The journal: inputs in their order, each handed back to whoever applies it.
+
+The journal carries inputs, not events: what follows from them is computed from the records, so that every
+node that reads the same records in the same order comes to the same result.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Input = TypeVar("Input")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Generic[Input]):
+    """One input at its place: ``position`` counts from 1, ``at`` is the appender's time (seconds)."""
+
+    position: int
+    at: float
+    input: Input
+
+
+Apply = Callable[[Record[Input]], None]
+
+
+class Journal(Protocol[Input]):
+    """Keeps inputs in one order. ``epoch`` is a secret that is new whenever positions begin anew."""
+
+    @property
+    def epoch(self) -> bytes: ...
+
+    def follow(self, apply: Apply[Input]) -> None:
+        """Hand every record from now on to ``apply``, in order, one at a time."""
+
+    async def append(self, input: Input, *, at: float) -> int:
+        """Take the input and return its position.
+
+        Whoever appends has validated; ``apply`` is total. An append from inside ``apply`` queues.
+
+        Raises:
+            JournalUnavailable: it was not taken.
+        """
+        ...
+
+
+class MemoryJournal(Generic[Input]):
+    """The journal of a single node: forgets each record as soon as it was applied."""
+
+    def __init__(self, epoch: bytes) -> None:
+        self.epoch = epoch
+        self._position = 0
+        self._apply: Apply[Input] | None = None
+        self._waiting: deque[Record[Input]] = deque()
+        self._applying = False
+
+    def follow(self, apply: Apply[Input]) -> None:
+        self._apply = apply
+
+    async def append(self, input: Input, *, at: float) -> int:
+        self._position += 1
+        position = self._position
+        self._waiting.append(Record(position=position, at=at, input=input))
+        if not self._applying:
+            self._drain()
+        return position
+
+    def _drain(self) -> None:
+        assert self._apply is not None, "nobody follows this journal"
+        self._applying = True
+        try:
+            while self._waiting:
+                self._apply(self._waiting.popleft())
+        finally:
+            self._applying = False

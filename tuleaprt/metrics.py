@@ -1,0 +1,89 @@
+"""What the server counts of itself: a seam, nothing, and Prometheus.
+
+Whoever counts never asks whether anybody reads. Labels come from small fixed sets.
+"""
+
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+# Each counter would have a second line with the time of its birth.
+disable_created_metrics()
+
+
+class Metrics(Protocol):
+    """What is counted."""
+
+    def message(self, result: str) -> None:
+        """A post was answered with this status."""
+
+    def published(self, family: str) -> None:
+        """A publication got its id."""
+
+    def delivered(self, deliveries: int, filtered: int) -> None:
+        """So many receivers of a subscription got the event, and so many did not."""
+
+    def connected(self) -> None:
+        """A WebSocket was opened."""
+
+    def disconnected(self, reason: str) -> None:
+        """A WebSocket is gone."""
+
+    def internal_error(self) -> None:
+        """Something failed that should not be able to."""
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def message(self, result: str) -> None: ...
+    def published(self, family: str) -> None: ...
+    def delivered(self, deliveries: int, filtered: int) -> None: ...
+    def connected(self) -> None: ...
+    def disconnected(self, reason: str) -> None: ...
+    def internal_error(self) -> None: ...
+
+
+class PrometheusMetrics:
+    """Counts in a registry of its own."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"tuleaprt_{name}", text, labels, registry=registry)
+
+        self._messages = counter("messages", "Posts to /message, by the status of the answer.", "result")
+        self._publications = counter("publications", "Publications, by the kind of room.", "family")
+        self._deliveries = counter("deliveries", "Events sent to a session.")
+        self._filtered = counter("filtered", "Events not sent to a subscriber: no right, sender, or gone.")
+        self._closes = counter("closes", "WebSockets closed, by the reason.", "reason")
+        self._errors = counter("internal_errors", "Failures that should not be able to happen.")
+        self._connections = Gauge("tuleaprt_connections", "WebSockets open.", registry=registry)
+
+    def message(self, result: str) -> None:
+        self._messages.labels(result).inc()
+
+    def published(self, family: str) -> None:
+        self._publications.labels(family).inc()
+
+    def delivered(self, deliveries: int, filtered: int) -> None:
+        self._deliveries.inc(deliveries)
+        self._filtered.inc(filtered)
+
+    def connected(self) -> None:
+        self._connections.inc()
+
+    def disconnected(self, reason: str) -> None:
+        self._connections.dec()
+        self._closes.labels(reason).inc()
+
+    def internal_error(self) -> None:
+        self._errors.inc()
+
+    def exposition(self) -> bytes:
+        """The page that Prometheus reads, in its text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,1 @@
+"""Tuleap's inputs on their way through the journal into the realm."""

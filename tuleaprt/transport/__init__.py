@@ -1,0 +1,1 @@
+"""Autobahn on one side, Session on the other."""

@@ -1,0 +1,127 @@
+"""The fan-out: dispatches become frames on connections, in slices, in order.
+
+There is one queue. To any one session its events leave in the order in which they were published, and a
+reply leaves after the events that were published before it, because replies queue behind them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Protocol, cast
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from tuleaprt.faults import Faults
+from tuleaprt.metrics import Metrics
+from tuleaprt.transport.frames import EventFrames, WireFormat
+from tuleaprt.wamp.auth import Identity
+from tuleaprt.wamp.broker import Dispatch
+
+SLICE = 250
+"""Receivers between two looks at the network: about 2 ms."""
+
+
+class Receiver(Protocol):
+    """A connection, to the fan-out."""
+
+    format: WireFormat
+
+    def send_event(self, frame: bytes) -> None: ...
+
+
+class Addressee(Protocol):
+    """A session, to the fan-out: what the broker knows of it, and its connection."""
+
+    @property
+    def identity(self) -> Identity: ...
+
+    @property
+    def window(self) -> str | None: ...
+
+    @property
+    def outlet(self) -> Receiver: ...
+
+
+class _Delivery:
+    """A dispatch that is under way."""
+
+    __slots__ = ("dispatch", "frames", "rest")
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.dispatch = dispatch
+        self.frames = EventFrames(dispatch)
+        self.rest = cast(Iterator[Addressee], iter(dispatch.receivers))
+
+
+class Fanout:
+    """Owns the delayed call that drives it, from the first thing queued to the last thing done."""
+
+    def __init__(self, clock: IReactorTime, *, metrics: Metrics, faults: Faults) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._faults = faults
+        self._queue: deque[_Delivery | Callable[[], None]] = deque()
+        self._call: IDelayedCall | None = None
+
+    def deliver(self, dispatch: Dispatch) -> None:
+        """Send a dispatch to its receivers, beginning in a later turn of the reactor.
+
+        Tuleap's user waits for the answer to the post. It is in a buffer now, and leaves when the reactor
+        next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
+        """
+        self._queue.append(_Delivery(dispatch))
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._schedule)
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do it when all that is queued now has been done: at once, if nothing is."""
+        if self._queue:
+            self._queue.append(action)
+        else:
+            action()
+
+    def stop(self) -> None:
+        """Drop what is queued."""
+        self._queue.clear()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _schedule(self) -> None:
+        self._call = self._clock.callLater(0, self._turn)
+
+    def _turn(self) -> None:
+        budget = SLICE
+        while self._queue and budget > 0:
+            job = self._queue[0]
+            done = True
+            try:
+                if isinstance(job, _Delivery):
+                    taken = self._send(job, budget)
+                    done = taken < budget
+                    budget -= taken
+                else:
+                    budget -= 1
+                    job()
+            except Exception:
+                self._faults.record("in the fan-out")
+            if done:
+                self._queue.popleft()
+        self._call = None
+        if self._queue:
+            self._schedule()
+
+    def _send(self, job: _Delivery, most: int) -> int:
+        """Send to the next receivers, and say how many have had their turn."""
+        now = self._clock.seconds()
+        kwargs_for, frame = job.dispatch.kwargs_for, job.frames.frame
+        taken = sent = 0
+        for session in islice(job.rest, most):
+            taken += 1
+            kwargs = kwargs_for(session, now)
+            if kwargs is not None:
+                outlet = session.outlet
+                outlet.send_event(frame(kwargs, outlet.format))
+                sent += 1
+        self._metrics.delivered(sent, taken - sent)
+        return taken

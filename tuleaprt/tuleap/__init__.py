@@ -1,0 +1,1 @@
+"""What Tuleap means: tickets, messages, rights, topics. Pure."""

@@ -1,0 +1,91 @@
+"""Tuleap's token as a ticket (contract 3.1).
+
+::
+
+    header   {"typ": "JWT", "alg": "HS512"}
+    payload  {"data": {"user_id": 101, "user_rights": ["@site_active", …]}, "exp": 1741878120.123456}
+
+tuleaprt's own additions, both optional: ``data.role`` = "operator", and ``data.rooms``, the topics that the
+user may subscribe (an empty list: none).
+
+PyJWT checks the signature and, by the system's clock, ``exp``; the types are checked here.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+
+from tuleaprt.errors import TicketExpired, TicketRefused
+from tuleaprt.tuleap.topics import MAX_ID
+from tuleaprt.wamp.auth import Identity, Role
+
+
+class TicketVerifier:
+    """An Authenticator. The key is text that is used as it is: it looks like base64, and is not decoded."""
+
+    def __init__(self, key: bytes, *, algorithms: Sequence[str], max_lifetime: float) -> None:
+        self._key = key
+        self._algorithms = list(algorithms)
+        self._max_lifetime = max_lifetime
+
+    def authenticate(self, ticket: str, now: float) -> Identity:
+        claims = self._claims(ticket)
+        exp = claims["exp"]
+        # PyJWT takes an exp that is a decimal string, and its json reads Infinity.
+        if type(exp) not in (int, float) or not math.isfinite(exp):
+            raise TicketRefused("exp is not a number")
+        if exp <= now:
+            raise TicketExpired("the ticket has expired")
+        data = claims.get("data")
+        if not isinstance(data, dict):
+            raise TicketRefused("data is not an object")
+        rooms = data.get("rooms")
+        return Identity(
+            user_id=_user_id(data.get("user_id")),
+            role=_role(data.get("role", Role.USER.value)),
+            groups=_texts("data.user_rights", data.get("user_rights")),
+            topics=None if "rooms" not in data else _texts("data.rooms", rooms),
+            expires_at=min(float(exp), now + self._max_lifetime),
+        )
+
+    def _claims(self, ticket: str) -> dict[str, Any]:
+        try:
+            return self._decode(ticket, self._key)
+        except jwt.ExpiredSignatureError:
+            raise TicketExpired("the ticket has expired") from None
+        except jwt.InvalidSignatureError:
+            raise TicketRefused(self._why_the_signature_is_wrong(ticket)) from None
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+            # The class says what is wrong; the text may quote the ticket.
+            raise TicketRefused(type(error).__name__) from None
+
+    def _decode(self, ticket: str, key: bytes) -> dict[str, Any]:
+        return jwt.decode(ticket, key, algorithms=self._algorithms, options={"require": ["exp"]})
+
+    def _why_the_signature_is_wrong(self, ticket: str) -> str:
+        try:
+            self._decode(ticket, self._key + b"\n")
+        except jwt.PyJWTError:
+            return "the signature is wrong"
+        return "signed with the key and a newline: remove the newline at the end of Tuleap's key file"
+
+
+def _user_id(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_ID:
+        # Tuleap's id of an anonymous user is 0; he would never pass a rights rule (contract 2.4).
+        raise TicketRefused("data.user_id is not the id of a user")
+    return value
+
+
+def _role(value: object) -> Role:
+    if value not in (Role.USER.value, Role.OPERATOR.value):
+        raise TicketRefused("data.role is unknown")
+    return Role(str(value))
+
+
+def _texts(name: str, value: object) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TicketRefused(f"{name} is not a list of texts")
+    return frozenset(value)

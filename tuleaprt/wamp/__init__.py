@@ -1,0 +1,1 @@
+"""A WAMP router without a network and without Tuleap. Pure and synchronous."""

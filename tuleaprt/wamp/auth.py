@@ -1,0 +1,49 @@
+"""Who a session is, and the seams through which the router asks what it may do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Role(StrEnum):
+    """WELCOME.Details.authrole."""
+
+    USER = "user"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a ticket proves.
+
+    ``topics`` are the only ones that may be subscribed; None: the ticket does not say (not the same as none).
+    ``expires_at`` is in seconds since the epoch; nothing may be sent from then on.
+    """
+
+    user_id: int
+    role: Role
+    groups: frozenset[str]
+    topics: frozenset[str] | None
+    expires_at: float
+
+    @property
+    def authid(self) -> str:
+        return str(self.user_id)
+
+
+class Authenticator(Protocol):
+    """Turns a ticket into an identity."""
+
+    def authenticate(self, ticket: str, now: float) -> Identity:
+        """
+        Raises:
+            TicketExpired: it was good once.
+            TicketRefused: anything else.
+        """
+        ...
+
+
+class Policy(Protocol):
+    """Says what a session may do."""
+
+    def may_subscribe(self, identity: Identity, topic: str) -> bool: ...

@@ -1,0 +1,1 @@
+"""Twisted Web: the private site that Tuleap posts to, and the public one."""

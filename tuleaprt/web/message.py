@@ -1,0 +1,60 @@
+"""``POST /message``: where Tuleap announces each change."""
+
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+
+import msgspec
+from twisted.logger import Logger
+from twisted.web.server import Request
+
+from tuleaprt.faults import Faults
+from tuleaprt.metrics import Metrics
+from tuleaprt.tuleap.message import Message, decode
+from tuleaprt.web.resource import HttpError, Leaf
+from tuleaprt.web.site import BoundedRequest
+
+
+class MessageResource(Leaf):
+    """Answers ``{"publication": id}`` when the journal has the message, before anybody receives it."""
+
+    method = "POST"
+    log = Logger()
+
+    def __init__(
+        self,
+        accept: Callable[[Message], Awaitable[int]],
+        *,
+        secret: bytes,
+        metrics: Metrics,
+        faults: Faults,
+    ) -> None:
+        super().__init__(faults)
+        self._accept = accept
+        self._secret = secret
+        self._metrics = metrics
+
+    async def answer(self, request: Request) -> bytes:
+        assert isinstance(request, BoundedRequest)
+        self._check_secret(request)
+        content_type = request.getHeader(b"Content-Type") or b""
+        if content_type.partition(b";")[0].strip().lower() != b"application/json":
+            raise HttpError(415, "content_type", "the content type is application/json")
+        message = decode(request.body())
+        return msgspec.json.encode({"publication": await self._accept(message)})
+
+    def answered(self, error: HttpError | None) -> None:
+        self._metrics.message("200" if error is None else str(error.status))
+        if error is not None:
+            self.log.warn(  # noqa: G010 (Twisted's name)
+                "post refused: {status} {code}{path}: {text}",
+                status=error.status,
+                code=error.code,
+                path=f" at {error.path}" if error.path else "",
+                text=str(error),
+            )
+
+    def _check_secret(self, request: Request) -> None:
+        given = request.getHeader(b"Authorization") or b""
+        if self._secret and not compare_digest(given, b"Bearer " + self._secret):
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise HttpError(401, "unauthorized", "the post's secret is missing or wrong", headers=challenge)

@@ -1,0 +1,21 @@
+"""``GET /metrics`` for Prometheus."""
+
+from twisted.web.server import Request
+
+from tuleaprt.faults import Faults
+from tuleaprt.metrics import PrometheusMetrics
+from tuleaprt.web.resource import Leaf
+
+
+class MetricsResource(Leaf):
+    """The counts of this process."""
+
+    method = "GET"
+
+    def __init__(self, metrics: PrometheusMetrics, faults: Faults) -> None:
+        super().__init__(faults)
+        self.content_type = metrics.content_type
+        self._metrics = metrics
+
+    async def answer(self, request: Request) -> bytes:
+        return self._metrics.exposition()

@@ -1,0 +1,10 @@
+"""Makes ``twistd tuleaprt`` known to Twisted."""
+
+from twisted.application.service import ServiceMaker
+
+tuleaprt = ServiceMaker(
+    "tuleaprt",
+    "tuleaprt.service",
+    "Real-time server for Tuleap: HTTP posts in, WAMP events out.",
+    "tuleaprt",
+)
