@@ -1,0 +1,223 @@
+"""Browsers: autobahn-js under Node and Autobahn|Python, behind one face."""
+
+import json
+from collections.abc import Awaitable
+from itertools import count
+from typing import Any, Protocol
+
+from autobahn.twisted.wamp import ApplicationSession
+from autobahn.twisted.websocket import WampWebSocketClientFactory
+from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.serializer import JsonSerializer
+from autobahn.wamp.types import ComponentConfig, EventDetails, PublishOptions, SubscribeOptions
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+
+from tests.end_to_end.processes import Process, patiently
+
+BARRIER = "test.no.such.procedure"
+
+
+class WampError(Exception):
+    """The URI of an ERROR, or of the ABORT that refused the session."""
+
+
+class Client(Protocol):
+    """One window. ``events`` are the EVENTs that it got, ``closed`` the reason why its session ended.
+
+    ``cleanly`` says whether the WebSocket was closed by both sides; autobahn-js comes back when it was not.
+    """
+
+    events: list[dict[str, Any]]
+    closed: Deferred[str]
+    cleanly: bool
+
+    async def open(self, ticket: str, uuid: str | None = None, realm: str = "tuleap") -> dict[str, Any]: ...
+    async def subscribe(self, topic: str, **options: Any) -> int: ...
+    async def unsubscribe(self, id: int) -> None: ...
+    async def call(self, procedure: str) -> Any: ...
+    async def publish(self, topic: str) -> int: ...
+    async def register(self, procedure: str) -> None: ...
+    async def leave(self) -> None: ...
+
+
+async def received(client: Client) -> list[dict[str, Any]]:
+    """The events since the last time, all that were published before this was asked for.
+
+    A reply leaves behind the events that were published before it, so the answer to any call will do.
+    """
+    try:
+        await client.call(BARRIER)
+    except WampError as error:
+        assert str(error) == "wamp.error.no_such_procedure"
+    events, client.events[:] = list(client.events), []
+    return events
+
+
+class Node:
+    """One Node process with any number of autobahn-js connections."""
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+        self._pending: dict[int, Deferred[Any]] = {}
+        self._clients: dict[int, JsClient] = {}
+        self.process = Process.start(["/usr/bin/env", "node", "tests/end_to_end/autobahn_js.mjs"], {})
+        self.process.line = self._line  # type: ignore[method-assign]
+
+    def client(self, url: str) -> "JsClient":
+        client = JsClient(self, url, next(self._ids))
+        self._clients[client.id] = client
+        return client
+
+    async def command(self, command: str, **arguments: Any) -> Any:
+        id = next(self._ids)
+        pending = self._pending[id] = Deferred()
+        line = json.dumps({"id": id, "command": command, **arguments}) + "\n"
+        self.process.transport.write(line.encode())
+        return await patiently(pending, f"Node to {command}")
+
+    def _line(self, line: str) -> None:
+        self.process.lines.append(line)
+        if not line.startswith("{"):
+            return
+        message = json.loads(line)
+        if "id" in message:
+            pending = self._pending.pop(message["id"])
+            if "error" in message:
+                pending.errback(WampError(message["error"]))
+            else:
+                pending.callback(message["result"])
+        elif "event" in message:
+            self._clients[message["client"]].events.append(message["event"])
+        else:
+            client = self._clients[message["client"]]
+            client.cleanly = message["closed"] == "closed"
+            client.closed.callback(message["reason"] or message["closed"])
+
+
+class JsClient:
+    """A Client on autobahn-js."""
+
+    def __init__(self, node: Node, url: str, id: int) -> None:
+        self.id = id
+        self.events: list[dict[str, Any]] = []
+        self.closed: Deferred[str] = Deferred()
+        self.cleanly = False
+        self._node = node
+        self._url = url
+
+    async def _do(self, command: str, **arguments: Any) -> Any:
+        return await self._node.command(command, client=self.id, **arguments)
+
+    async def open(self, ticket: str, uuid: str | None = None, realm: str = "tuleap") -> dict[str, Any]:
+        extra = {} if uuid is None else {"uuid": uuid}
+        opened: dict[str, Any] = await self._do("open", url=self._url, ticket=ticket, realm=realm, **extra)
+        if "refused" in opened:
+            raise WampError(opened["refused"])
+        return opened
+
+    async def subscribe(self, topic: str, **options: Any) -> int:
+        id: int = await self._do("subscribe", topic=topic, options=options)
+        return id
+
+    async def unsubscribe(self, id: int) -> None:
+        await self._do("unsubscribe", subscription=id)
+
+    async def call(self, procedure: str) -> Any:
+        return await self._do("call", procedure=procedure)
+
+    async def publish(self, topic: str) -> int:
+        id: int = await self._do("publish", topic=topic)
+        return id
+
+    async def register(self, procedure: str) -> None:
+        await self._do("register", procedure=procedure)
+
+    async def leave(self) -> None:
+        await self._do("leave")
+
+
+class _Session(ApplicationSession):
+    """An Autobahn|Python session that hands everything to its client."""
+
+    client: "PythonClient"
+
+    def onConnect(self) -> None:
+        extra = {} if self.client.uuid is None else {"uuid": self.client.uuid}
+        self.join(self.config.realm, ["ticket"], "whoever", authextra=extra)
+
+    def onChallenge(self, challenge: object) -> str:
+        return self.client.ticket
+
+    def onJoin(self, details: Any) -> None:
+        opened = {"authid": details.authid, "authrole": details.authrole, "authextra": details.authextra}
+        self.client.opened.callback(opened)
+
+    def onLeave(self, details: Any) -> None:
+        if not self.client.opened.called:
+            self.client.opened.errback(WampError(details.reason))
+        self.client.reason = details.reason
+        self.disconnect()
+
+    def onDisconnect(self) -> None:
+        self.client.closed.callback(self.client.reason)
+
+
+class PythonClient:
+    """A Client on Autobahn|Python."""
+
+    def __init__(self, url: str) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.closed: Deferred[str] = Deferred()
+        self.opened: Deferred[dict[str, Any]] = Deferred()
+        self.cleanly = False
+        self.reason = "connection lost"
+        self.ticket = ""
+        self.uuid: str | None = None
+        self._url = url
+        self._subscriptions: dict[int, Any] = {}
+
+    async def open(self, ticket: str, uuid: str | None = None, realm: str = "tuleap") -> dict[str, Any]:
+        self.ticket, self.uuid = ticket, uuid
+        self._session = _Session(ComponentConfig(realm=realm))
+        self._session.client = self
+        factory = WampWebSocketClientFactory(lambda: self._session, self._url, serializers=[JsonSerializer()])
+        protocol = await TCP4ClientEndpoint(reactor, factory.host, factory.port).connect(factory)
+        self.closed.addCallback(self._note_how, protocol)
+        return await self.opened
+
+    def _note_how(self, reason: str, protocol: Any) -> str:
+        self.cleanly = protocol.wasClean
+        return reason
+
+    async def _do(self, asked: Awaitable[Any]) -> Any:
+        try:
+            return await asked
+        except ApplicationError as error:
+            raise WampError(error.error) from None
+
+    async def subscribe(self, topic: str, **options: Any) -> int:
+        def event(*args: Any, details: EventDetails, **kwargs: Any) -> None:
+            self.events.append({"args": list(args), "kwargs": kwargs, "publication": details.publication})
+
+        asked = SubscribeOptions(details=True, **options)
+        subscription = await self._do(self._session.subscribe(event, topic, options=asked))
+        self._subscriptions[subscription.id] = subscription
+        return int(subscription.id)
+
+    async def unsubscribe(self, id: int) -> None:
+        await self._do(self._subscriptions[id].unsubscribe())
+
+    async def call(self, procedure: str) -> Any:
+        return await self._do(self._session.call(procedure))
+
+    async def publish(self, topic: str) -> int:
+        asked = self._session.publish(topic, options=PublishOptions(acknowledge=True))
+        return int((await self._do(asked)).id)
+
+    async def register(self, procedure: str) -> None:
+        await self._do(self._session.register(lambda: None, procedure))
+
+    async def leave(self) -> None:
+        self._session.leave()

@@ -1,0 +1,84 @@
+"""A real twistd, and what Tuleap and an administrator do with it."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.threads import deferToThread
+
+from tests.end_to_end.processes import TWISTD, Process
+from tests.fakes import FIXTURES
+
+ANY_PORT = '["tcp:0:interface=127.0.0.1"]'
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """``twistd -n tuleaprt`` on ports of its own, with the key of the fixtures."""
+
+    def __init__(self, process: Process, private: int, public: int) -> None:
+        self.process = process
+        self.private = private
+        self.public = public
+        self.url = f"ws://127.0.0.1:{public}/ws"
+
+    @classmethod
+    async def start(cls, config: Path | None = None, **environment: str) -> "Server":
+        arguments = [TWISTD, "-n", "--pidfile=", "tuleaprt"]
+        process = Process.start(
+            arguments if config is None else [*arguments, "--config", str(config)],
+            {
+                "TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key"),
+                "TULEAPRT_LISTEN__PRIVATE": ANY_PORT,
+                "TULEAPRT_LISTEN__PUBLIC": ANY_PORT,
+                **environment,
+            },
+        )
+        await process.written("tuleaprt is ready$")
+        private = await process.written(r"private site listens on 127\.0\.0\.1:(\d+)$")
+        public = await process.written(r"public site listens on 127\.0\.0\.1:(\d+)$")
+        return cls(process, int(private[1]), int(public[1]))
+
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, port: int | None = None, **headers: str
+    ) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await deferToThread(_request, port or self.private, method, path, body, named)  # type: ignore[no-any-return]
+
+    async def post(self, body: bytes | dict[str, Any], **headers: str) -> Answer:
+        """As Tuleap does."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.request("POST", "/message", raw, **{"Content_Type": "application/json"} | headers)
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        page = (await self.request("GET", "/metrics")).body.decode()
+        samples = [it for family in text_string_to_metric_families(page) for it in family.samples]
+        return sum(it.value for it in samples if it.name == f"tuleaprt_{name}")
+
+    def tracebacks(self) -> list[str]:
+        return [line for line in self.process.lines if "Traceback" in line]
+
+
+def _request(port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        answer_headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, answer_headers, response.read())
+    finally:
+        connection.close()

@@ -1,0 +1,121 @@
+"""Starting, stopping and being shown how to use it."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from tests.end_to_end.clients import PythonClient
+from tests.end_to_end.processes import TWISTD, Process
+from tests.end_to_end.server import ANY_PORT, Server
+from tests.fakes import FIXTURES, KANBAN, ticket, wire
+
+ensure = pytest_twisted.ensureDeferred
+KEY_FILE = {"TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key")}
+ANYWHERE = {"TULEAPRT_LISTEN__PRIVATE": ANY_PORT, "TULEAPRT_LISTEN__PUBLIC": ANY_PORT}
+RUN = [sys.executable, "demo/run.py"]
+
+
+@ensure
+async def test_the_guide_of_make_run_can_be_followed(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], {**ANYWHERE, **KEY_FILE})
+    token = (await run.written(r"^  (eyJ\S+)$"))[1]
+    watch = (await run.written(r"^    make watch TOPIC=(\S+) URL=(\S+)$")).groups()
+    post = (await run.written(r"^    (curl .*)$"))[1]
+    watchers = [
+        Process.start([sys.executable, "demo/watch.py", *watch], {"TICKET": token}),
+        Process.start(["/usr/bin/env", "node", "demo/watch.mjs", *watch], {"TICKET": token}),
+    ]
+    for watcher in watchers:
+        await watcher.written(f"watch(es|ing) {re.escape(KANBAN)}$")
+    posting = Process.start(["/usr/bin/env", *shlex.split(post)], {})
+    id = (await posting.written(r'\{"publication":(\d+)\}'))[1]
+    for watcher in watchers:
+        await watcher.written(rf'^{id} kanban_item:create {{"artifact_id": ?321}}$')
+        await watcher.stop("KILL")
+    assert await run.stop("INT") == 0
+
+
+@ensure
+async def test_a_key_is_made_when_none_is_configured_and_nobody_else_can_read_it(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path / "state")], ANYWHERE)
+    await run.written("Ctrl-C stops the server")
+    assert await run.stop("INT") == 0
+    key = tmp_path / "state" / "tuleap-realtime-key"
+    assert re.fullmatch(r"PRIVATE_KEY=[A-Za-z0-9+/]{86}==", key.read_text())
+    for secret in (key, tmp_path / "state" / "ticket"):
+        assert secret.stat().st_mode & 0o077 == 0
+    assert key.read_text().removeprefix("PRIVATE_KEY=") not in "\n".join(run.lines)
+
+
+@pytest.mark.parametrize("script", ["demo/watch.py", "demo/watch.mjs"])
+@ensure
+async def test_a_watcher_says_why_it_ends(server: Server, script: str) -> None:
+    runner = [sys.executable] if script.endswith(".py") else ["/usr/bin/env", "node"]
+    watcher = Process.start([*runner, script, KANBAN, server.url], {"TICKET": ticket(exp=1)})
+    await watcher.written(r"org\.tuleap\.error\.token_expired")
+    await watcher.ended()
+
+
+@ensure
+async def test_a_configuration_with_mistakes_does_not_start(tmp_path: Path) -> None:
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text('[limits]\nmax_outbox = "many"\n[listen]\npubic = []\n')
+    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt", "--config", str(path)], KEY_FILE)
+    assert await process.ended() == 1
+    assert process.lines[-3:] == [
+        "tuleaprt does not start:",
+        f"{path}: [limits] max_outbox: Expected `int`, got `str`",
+        f"{path}: [listen] pubic: there is no such option",
+    ]
+
+
+@ensure
+async def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
+    environment = {"TULEAPRT_REALTIME__KEY_FILE": str(tmp_path / "none")}
+    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt"], environment)
+    assert await process.ended() == 1
+    assert process.lines[-1] == f"[realtime] key_file: {tmp_path / 'none'}: No such file or directory"
+
+
+@ensure
+async def test_a_port_that_is_taken_is_said_in_one_line(server: Server) -> None:
+    taken = {"TULEAPRT_LISTEN__PRIVATE": f'["tcp:{server.private}:interface=127.0.0.1"]'}
+    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt"], {**ANYWHERE, **KEY_FILE, **taken})
+    assert await process.ended() == 1
+    assert "Address already in use" in process.lines[-1]
+    assert not [line for line in process.lines if "Traceback" in line]
+
+
+@ensure
+async def test_the_shipped_configuration_starts() -> None:
+    server = await Server.start(Path("etc/tuleaprt.toml"))
+    assert (await server.post(wire("kanban_item_create"))).status == 200
+    await server.process.stop()
+
+
+@ensure
+async def test_a_stop_closes_browsers_so_that_they_come_back(node: Any) -> None:
+    server = await Server.start()
+    javascript, python = node.client(server.url), PythonClient(server.url)
+    for client in (javascript, python):
+        await client.open(ticket())
+    await server.process.stop()
+    assert await javascript.closed == "closed"
+    assert await python.closed == "wamp.close.transport_lost"
+    assert len([line for line in server.process.lines if "closed: shutdown session=" in line]) == 2
+    assert server.tracebacks() == []
+
+
+@ensure
+async def test_posts_from_elsewhere_may_need_a_secret() -> None:
+    server = await Server.start(TULEAPRT_REALTIME__POST_SECRET="s3cr3t")
+    body = wire("kanban_item_create")
+    assert (await server.post(body)).status == 401
+    assert (await server.post(body, Authorization="Bearer s3cr3t")).status == 200
+    await server.process.stop()
+    assert "s3cr3t" not in "\n".join(server.process.lines)
