@@ -10,6 +10,7 @@ from tests.fakes import KANBAN, publication
 from tests.transport.sockets import HELLO, Browser, Server
 from tuleaprt.errors import TicketRefused
 from tuleaprt.wamp.auth import Identity
+from tuleaprt.wamp.session import Session
 
 
 @pytest.fixture
@@ -226,25 +227,6 @@ def test_silent_browser_is_pinged_and_then_dropped(joined: Browser, server: Serv
     assert [line for line in log.lines if "closed: ping timeout" in line]
 
 
-def test_slow_reader_is_cut_off_and_the_frame_in_hand_is_not_counted(
-    joined: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waiting = 0
-    monkeypatch.setattr("tuleaprt.transport.direct.waiting", lambda transport: waiting)
-    joined.say([32, 1, {}, KANBAN])
-    waiting = 100
-    server.publish(publication({"cmd": "kanban:edit", "data": "x" * 1000}))
-    server.clock.advance(0)
-    assert [it[0] for it in joined.take()] == [36]
-    waiting = 101
-    server.publish(publication())
-    server.clock.advance(0)
-    assert joined.take() == [(1013, "slow reader")]
-    server.publish(publication())
-    server.clock.advance(0)
-    assert joined.take() == []
-
-
 class Broken:
     """An Authenticator with a fault in it."""
 
@@ -306,8 +288,7 @@ def test_a_fault_at_the_deadline_ends_the_connection(
         raise ZeroDivisionError("injected")
 
     browser.handshake()
-    assert browser.connection.session is not None
-    monkeypatch.setattr(browser.connection.session, "wake", broken)
+    monkeypatch.setattr(Session, "wake", broken)
     server.pass_time(10)
     assert browser.take() == [(1011, "internal error")]
     assert log.tracebacks == ["injected"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
+from twisted.internet.testing import StringTransport
 
 from tuleaprt.transport import direct
 
@@ -45,6 +46,7 @@ class Joined:
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.reactor = Reactor()
         self.transport = Server(accepted, Protocol(), peer, None, 1, self.reactor)
+        self.writer = direct.Writer(self.transport)
         self.client.settimeout(10)
 
     def receive(self, length: int) -> bytes:
@@ -69,36 +71,35 @@ def test_the_installed_twisted_keeps_its_buffers_where_they_are_looked_for() -> 
 
 
 def test_an_idle_socket_gets_the_bytes_at_once(joined: Joined) -> None:
-    assert direct.write(joined.transport, b"event")
+    joined.writer.write(b"event")
     assert joined.client.recv(100) == b"event"
     assert joined.reactor.writers == []
 
 
 def test_what_the_socket_does_not_take_follows_in_order(joined: Joined) -> None:
     big = bytes(range(256)) * 8192
-    assert direct.write(joined.transport, big)
-    assert 0 < direct.waiting(joined.transport) < len(big)
-    assert not direct.write(joined.transport, b"next")
-    joined.transport.write(b"next")
+    joined.writer.write(big)
+    assert 0 < joined.writer.waiting() < len(big)
+    joined.writer.write(b"next")
     assert joined.receive(len(big) + 4) == big + b"next"
-    assert direct.waiting(joined.transport) == 0
+    assert joined.writer.waiting() == 0
 
 
 def test_a_full_socket_takes_nothing_and_nothing_is_lost(joined: Joined) -> None:
     filled = 0
-    while not direct.waiting(joined.transport):
-        direct.write(joined.transport, b"x" * 1000)
+    while not joined.writer.waiting():
+        joined.writer.write(b"x" * 1000)
         filled += 1000
     assert joined.receive(filled) == b"x" * filled
     joined.reactor.turn()
-    assert direct.write(joined.transport, b"event")
+    joined.writer.write(b"event")
+    assert joined.reactor.writers == []
     assert joined.receive(5) == b"event"
 
 
 def test_bytes_never_overtake_a_control_frame_that_waits(joined: Joined) -> None:
     joined.transport.write(b"pong")
-    assert not direct.write(joined.transport, b"event")
-    joined.transport.write(b"event")
+    joined.writer.write(b"event")
     assert joined.receive(9) == b"pongevent"
 
 
@@ -106,25 +107,42 @@ def test_a_connection_that_was_reset_raises_nothing_and_is_noticed_by_the_reacto
     joined.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     joined.client.close()
     while not joined.reactor.writers:
-        assert direct.write(joined.transport, b"event")
+        joined.writer.write(b"event")
     (result,) = joined.reactor.turn()
     assert isinstance(result, Exception)
 
 
-def test_nothing_is_written_after_the_connection_was_told_to_close(joined: Joined) -> None:
+def test_nothing_is_written_after_the_close(joined: Joined) -> None:
     joined.transport.write(b"last")
+    joined.writer.is_open = False
+    joined.writer.write(b"event")
     joined.transport.loseConnection()
-    assert not direct.write(joined.transport, b"event")
     assert joined.receive(4) == b"last"
-    assert not direct.write(joined.transport, b"event")
+    assert joined.writer.waiting() == 0
+    joined.client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        joined.client.recv(5)
 
 
-def test_other_transports_are_left_to_themselves() -> None:
-    class Tls:
-        transport = object()
+def test_under_tls_it_is_the_transport_that_writes(joined: Joined, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(joined.transport, "TLS", True)
+    monkeypatch.setattr(joined.transport, "write", written.append)
+    direct.Writer(joined.transport).write(b"event")
+    assert written == [b"event"]
 
-    assert not direct.write(Tls(), b"event")  # type: ignore[arg-type]
-    assert direct.waiting(Tls()) == 0  # type: ignore[arg-type]
+
+def test_with_an_unknown_twisted_it_is_the_transport_that_writes(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "KNOWN", False)
+    direct.Writer(joined.transport).write(b"event")
+    assert joined.reactor.writers == [joined.transport]
+    assert joined.receive(5) == b"event"
+
+
+def test_of_other_transports_nobody_knows_what_waits() -> None:
+    assert direct.Writer(StringTransport()).waiting() == 0
 
 
 def test_under_tls_the_ciphertext_is_what_waits(joined: Joined) -> None:
@@ -132,4 +150,4 @@ def test_under_tls_the_ciphertext_is_what_waits(joined: Joined) -> None:
         transport = joined.transport
 
     joined.transport.write(b"12345")
-    assert direct.waiting(Tls()) == 5  # type: ignore[arg-type]
+    assert direct.Writer(Tls()).waiting() == 5

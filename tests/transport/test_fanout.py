@@ -29,7 +29,7 @@ class Listener:
     def outlet(self) -> "Listener":
         return self
 
-    def send_event(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> None:
         self.frames.append(frame)
         if self.journal is not None:
             self.journal.append(json.loads(frame[frame.index(b"[") :])[5]["data"])

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.fakes import KANBAN, identity, publication
-from tuleaprt.transport.frames import FORMATS, JSON, EventFrames
+from tuleaprt.transport.frames import FORMATS, JSON, event_frame
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.broker import Broker, Dispatch, Kwargs
+from tuleaprt.wamp.broker import Answer, Broker, Dispatch, Kwargs
 
 
 class Listener:
@@ -42,21 +42,19 @@ def test_a_frame_holds_its_message_whatever_its_size(size: int) -> None:
 
 def test_an_event_has_arguments_even_if_it_has_none(dispatch: Dispatch) -> None:
     kwargs: Kwargs = {"cmd": "kanban_item:create", "data": {"artifact_id": 321}}
-    event = json.loads(payload(EventFrames(dispatch).frame(kwargs, JSON)))
+    event = json.loads(payload(event_frame(dispatch, Answer(kwargs), JSON)))
     assert event == [36, dispatch.subscription.id, 77, {}, [], kwargs]
 
 
-def test_equal_payloads_are_one_frame_and_others_are_not(dispatch: Dispatch) -> None:
-    frames = EventFrames(dispatch)
-    one: Kwargs = {"cmd": "a", "data": 1}
-    other: Kwargs = {"cmd": "a", "data": 2}
-    assert frames.frame(one, JSON) is frames.frame(one, JSON)
-    assert frames.frame(one, JSON) != frames.frame(other, JSON)
+def test_an_answer_is_encoded_once(dispatch: Dispatch) -> None:
+    one, other = Answer({"cmd": "a", "data": 1}), Answer({"cmd": "a", "data": 2})
+    assert event_frame(dispatch, one, JSON) is event_frame(dispatch, one, JSON)
+    assert event_frame(dispatch, one, JSON) != event_frame(dispatch, other, JSON)
 
 
 def test_texts_survive(dispatch: Dispatch) -> None:
     kwargs: Kwargs = {"cmd": "kanban:edit", "data": "tëst \U0001f600 </script> \u2028 \x7f"}
-    assert json.loads(payload(EventFrames(dispatch).frame(kwargs, JSON)))[5] == kwargs
+    assert json.loads(payload(event_frame(dispatch, Answer(kwargs), JSON)))[5] == kwargs
 
 
 def test_json_is_spoken() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import KANBAN, identity, publication
 from tuleaprt.wamp.auth import Identity, Role
-from tuleaprt.wamp.broker import Broker, Dispatch, Kwargs, Publication, Window
+from tuleaprt.wamp.broker import Answer, Broker, Dispatch, Kwargs, Publication, Window
 
 NOW = 1000.0
 WHOLE: Kwargs = {"cmd": "kanban_item:create", "data": {"artifact_id": 321}}
@@ -30,7 +30,11 @@ def dispatch(what: Publication, *listeners: Listener) -> Dispatch:
 
 def received(what: Publication, *listeners: Listener, now: float = NOW) -> list[Kwargs | None]:
     found = dispatch(what, *listeners)
-    return [found.kwargs_for(it, now) for it in listeners]  # type: ignore[arg-type]
+    return [kwargs(answer) for _, answer in found.answers(listeners, now)]
+
+
+def kwargs(answer: Answer | None) -> Kwargs | None:
+    return None if answer is None else answer.kwargs
 
 
 def test_a_topic_that_nobody_listens_to_needs_no_dispatch() -> None:
@@ -70,7 +74,8 @@ def test_the_view_is_asked_once_for_equal_groups_and_once_more_for_the_submitter
         return WHOLE
 
     listeners = [Listener(identity(user_id, ["@a"])) for user_id in (101, 102, 103, 104, 101)]
-    answers = received(publication(WHOLE, view=view, submitters=[101]), *listeners)
+    found = dispatch(publication(WHOLE, view=view, submitters=[101]), *listeners)
+    answers = [answer for _, answer in found.answers(listeners, NOW)]
     assert asked == [(frozenset({"@a"}), 101), (frozenset({"@a"}), None)]
     assert all(answer is answers[0] for answer in answers)
 
@@ -122,10 +127,23 @@ def test_nobody_receives_anything_once_his_ticket_has_expired(role: Role) -> Non
 
 
 def test_who_has_left_in_the_meantime_receives_nothing() -> None:
+    listener, other = Listener(identity()), Listener(identity())
+    broker = Broker()
+    id = broker.subscriptions.add(KANBAN, listener).id
+    broker.subscriptions.add(KANBAN, other)
+    (found,) = broker.dispatch(publication(WHOLE))
+    broker.subscriptions.remove(id, listener)
+    assert [kwargs(answer) for _, answer in found.answers([listener, other], NOW)] == [None, WHOLE]
+
+
+def test_who_was_the_last_to_leave_receives_nothing() -> None:
     listener = Listener(identity())
-    found = dispatch(publication(WHOLE), listener)
-    del found.subscription.subscribers[listener]  # type: ignore[arg-type]
-    assert found.kwargs_for(listener, NOW) is None  # type: ignore[arg-type]
+    broker = Broker()
+    id = broker.subscriptions.add(KANBAN, listener).id
+    (found,) = broker.dispatch(publication(WHOLE))
+    broker.subscriptions.remove(id, listener)
+    broker.subscriptions.add(KANBAN, listener)
+    assert list(found.answers([listener], NOW)) == [(listener, None)]
 
 
 groups = st.frozensets(st.sampled_from(["@a", "@b"]))

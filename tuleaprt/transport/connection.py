@@ -7,14 +7,13 @@ fault, the peer is told a constant, and the connection ends.
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.wamp.message import Message
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tuleaprt.errors import ProtocolViolation
-from tuleaprt.transport import direct
 from tuleaprt.transport.frames import FORMATS, JSON, WireFormat
+from tuleaprt.transport.line import Line
 from tuleaprt.transport.origins import origin_is_allowed
 from tuleaprt.wamp.session import End, Session, State
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tuleaprt.transport.factories import WebSocketFactory
 
 PATH = "/ws"
+OPEN: int = WebSocketServerProtocol.STATE_OPEN
 
 LINGER_SECONDS = 5
 """How long a closed connection may take to send its last bytes."""
@@ -48,7 +48,7 @@ class Quiet:
 
 
 class Connection(WebSocketServerProtocol):
-    """The Outlet of its session, and a Receiver of the fan-out. Owns the one delayed call of both."""
+    """Owns its session, its line, and the one delayed call of all three."""
 
     factory: "WebSocketFactory"
     transport: Any
@@ -60,6 +60,7 @@ class Connection(WebSocketServerProtocol):
     _call: IDelayedCall | None = None
     _armed_for = 0.0
     _end: tuple[End, str] | None = None
+    _line: Line | None = None
 
     # What Autobahn calls.
 
@@ -91,7 +92,8 @@ class Connection(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         try:
-            self.session = self.factory.new_session(self, self._opened)
+            self._line = Line(self, self.format)
+            self.session = self.factory.new_session(self._line, self._opened)
             self.factory.connections.add(self)
             self.factory.metrics.connected()
             self._arm()
@@ -99,7 +101,7 @@ class Connection(WebSocketServerProtocol):
             self._fault("opening a session")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if self.session is None or self.state != self.STATE_OPEN:
+        if self.session is None or self.state != OPEN:
             return
         try:
             self._receive(self.session, payload, isBinary)
@@ -113,6 +115,7 @@ class Connection(WebSocketServerProtocol):
         A reset would overtake the last frames on their way, and a browser would call it a lost connection.
         Who does not take them in time is reset after all.
         """
+        self._shut()
         gently = self.wasClean or not abort
         super().dropConnection(not gently)
         if gently:
@@ -129,31 +132,17 @@ class Connection(WebSocketServerProtocol):
         except Exception:
             self.factory.faults.record("closing a connection")
 
-    # What its session calls: the Outlet.
+    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
+        self._shut()
+        super().sendCloseFrame(*args, **kwargs)
 
-    def send(self, message: Message) -> None:
-        frame = self.format.frame(message.marshal())
-        self.factory.fanout.then(lambda: self.send_event(frame))
-
-    def close(self, end: End, detail: str = "") -> None:
-        self.factory.fanout.then(lambda: self.end(end, detail))
-
-    # What the fan-out and the factory call.
-
-    def send_event(self, frame: bytes) -> None:
-        """Send a frame, or cut the reader off when too much was waiting for him before it."""
-        if self.state != self.STATE_OPEN or direct.write(self.transport, frame):
-            return
-        if direct.waiting(self.transport) > self.factory.max_outbox:
-            self.end(End.SLOW)
-        else:
-            self.transport.write(frame)
+    # What its line and the factory call.
 
     def end(self, end: End, detail: str = "") -> None:
         """Close now, whatever is queued. Autobahn drops who does not answer the close in a second."""
         if self._end is None:
             self._end = (end, detail)
-        if self.state == self.STATE_OPEN:
+        if self.state == OPEN:
             self.sendCloseFrame(code=CLOSE_CODES[end], reasonUtf8=end.encode())
 
     # Its own.
@@ -196,12 +185,18 @@ class Connection(WebSocketServerProtocol):
 
     def _fault(self, where: str) -> None:
         self.factory.faults.record(where)
-        if self.state == self.STATE_OPEN:
+        if self.state == OPEN:
             self.end(End.FAULT)
         else:
             self.dropConnection(abort=True)
 
+    def _shut(self) -> None:
+        """Nothing more may be sent."""
+        if self._line is not None:
+            self._line.is_open = False
+
     def _closed(self) -> None:
+        self._shut()
         self._disarm()
         session, self.session = self.session, None
         if session is None:

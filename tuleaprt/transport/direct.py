@@ -10,8 +10,10 @@ whether the installed Twisted still keeps it where it is looked for. If not, all
 ``transport.write``, and ``waiting`` cannot tell.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Server
 
 KNOWN = (
@@ -22,35 +24,43 @@ KNOWN = (
 """Whether the installed Twisted keeps its buffers where this module looks for them."""
 
 
-def waiting(transport: ITransport) -> int:
-    """How many bytes wait in the transport; of TLS the ciphertext."""
-    connection = getattr(transport, "transport", transport)
-    if not KNOWN or not isinstance(connection, FileDescriptor):
-        return 0
-    return len(connection.dataBuffer) - connection.offset + connection._tempDataLen
+class Writer:
+    """Writes to one transport, in order; slotted, for a fan-out walks over thousands of these.
 
-
-def write(transport: ITransport, data: bytes) -> bool:
-    """Write to the socket if it is idle and plain TCP; False: nothing was done, use ``transport.write``.
-
-    What the socket does not take at once is left to ``transport.write``.
+    ``is_open`` is to be made False before anybody tells the transport to close.
     """
-    if (
-        type(transport) is not Server
-        or not KNOWN
-        or transport._tempDataBuffer
-        or transport.dataBuffer
-        or transport.disconnecting
-        or not transport.connected
-        or transport._writeDisconnected
-        or transport.TLS
-    ):
-        return False
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        # It would block; or it is broken, which transport.write finds out in its own good order.
-        sent = 0
-    if sent < len(data):
-        transport.write(data[sent:])
-    return True
+
+    __slots__ = ("_send", "is_open", "transport")
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.is_open = True
+        is_plain = KNOWN and type(transport) is Server and not transport.TLS
+        self._send: Callable[[bytes], int] | None = transport.socket.send if is_plain else None
+
+    def write(self, data: bytes) -> None:
+        """Write to the socket if nothing waits; what it does not take at once, to the transport."""
+        transport = self.transport
+        if not self.is_open:
+            return
+        if self._send is None or transport._tempDataBuffer or transport.dataBuffer:
+            self.queue(data)
+            return
+        try:
+            sent = self._send(data)
+        except OSError:
+            # It would block; or it is broken, which transport.write finds out in its own good order.
+            sent = 0
+        if sent < len(data):
+            transport.write(data[sent:])
+
+    def queue(self, data: bytes) -> None:
+        """Write behind what waits."""
+        self.transport.write(data)
+
+    def waiting(self) -> int:
+        """How many bytes wait in the transport; of TLS the ciphertext."""
+        connection = getattr(self.transport, "transport", self.transport)
+        if not KNOWN or not isinstance(connection, FileDescriptor):
+            return 0
+        return len(connection.dataBuffer) - connection.offset + connection._tempDataLen

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
-from tuleaprt.transport.frames import EventFrames, WireFormat
+from tuleaprt.transport.frames import WireFormat, event_frame
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.broker import Dispatch
+from tuleaprt.wamp.broker import Answer, Dispatch
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
@@ -26,7 +26,7 @@ class Receiver(Protocol):
 
     format: WireFormat
 
-    def send_event(self, frame: bytes) -> None: ...
+    def write(self, frame: bytes) -> None: ...
 
 
 class Addressee(Protocol):
@@ -45,12 +45,11 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is under way."""
 
-    __slots__ = ("dispatch", "frames", "rest")
+    __slots__ = ("dispatch", "rest")
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
-        self.frames = EventFrames(dispatch)
-        self.rest = cast(Iterator[Addressee], iter(dispatch.receivers))
+        self.rest = iter(dispatch.receivers)
 
 
 class Fanout:
@@ -114,14 +113,15 @@ class Fanout:
     def _send(self, job: _Delivery, most: int) -> int:
         """Send to the next receivers, and say how many have had their turn."""
         now = self._clock.seconds()
-        kwargs_for, frame = job.dispatch.kwargs_for, job.frames.frame
+        dispatch = job.dispatch
         taken = sent = 0
-        for session in islice(job.rest, most):
+        answers = dispatch.answers(islice(job.rest, most), now)
+        for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
             taken += 1
-            kwargs = kwargs_for(session, now)
-            if kwargs is not None:
-                outlet = session.outlet
-                outlet.send_event(frame(kwargs, outlet.format))
+            if answer is not None:
+                line = session.outlet
+                frame = answer.frames.get(line.format) or event_frame(dispatch, answer, line.format)
+                line.write(frame)
                 sent += 1
         self._metrics.delivered(sent, taken - sent)
         return taken

@@ -15,7 +15,7 @@ import msgspec
 from autobahn.wamp.message import Event
 from autobahn.websocket.protocol import PreparedMessage
 
-from tuleaprt.wamp.broker import Dispatch, Kwargs
+from tuleaprt.wamp.broker import Answer, Dispatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,27 +45,17 @@ JSON = WireFormat(
 FORMATS = {JSON.subprotocol: JSON}
 
 
-class EventFrames:
-    """The frames of one dispatch, each made when it is first wanted."""
-
-    __slots__ = ("_dispatch", "_frames")
-
-    def __init__(self, dispatch: Dispatch) -> None:
-        self._dispatch = dispatch
-        self._frames: dict[tuple[int, WireFormat], bytes] = {}
-
-    def frame(self, kwargs: Kwargs, format: WireFormat) -> bytes:
-        """``kwargs`` is an answer of the dispatch, which gives equal answers as the same object."""
-        key = (id(kwargs), format)
-        frame = self._frames.get(key)
-        if frame is None:
-            event = [
-                Event.MESSAGE_TYPE,
-                self._dispatch.subscription.id,
-                self._dispatch.publication.id,
-                {},
-                [],
-                kwargs,
-            ]
-            frame = self._frames[key] = format.frame(event)
-        return frame
+def event_frame(dispatch: Dispatch, answer: Answer, format: WireFormat) -> bytes:
+    """The frame of an answer in a wire format, made when it is first wanted."""
+    frame = answer.frames.get(format)
+    if frame is None:
+        event = [
+            Event.MESSAGE_TYPE,
+            dispatch.subscription.id,
+            dispatch.publication.id,
+            {},
+            [],
+            answer.kwargs,
+        ]
+        frame = answer.frames[format] = format.frame(event)
+    return frame

@@ -13,6 +13,7 @@ PyJWT checks the signature and, by the system's clock, ``exp``; the types are ch
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -45,7 +46,7 @@ class TicketVerifier:
         return Identity(
             user_id=_user_id(data.get("user_id")),
             role=_role(data.get("role", Role.USER.value)),
-            groups=_texts("data.user_rights", data.get("user_rights")),
+            groups=_interned(_texts("data.user_rights", data.get("user_rights"))),
             topics=None if "rooms" not in data else _texts("data.rooms", rooms),
             expires_at=min(float(exp), now + self._max_lifetime),
         )
@@ -83,6 +84,12 @@ def _role(value: object) -> Role:
     if value not in (Role.USER.value, Role.OPERATOR.value):
         raise TicketRefused("data.role is unknown")
     return Role(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _interned(groups: frozenset[str]) -> frozenset[str]:
+    """One object for equal groups, so that a look-up by them need not compare them."""
+    return groups
 
 
 def _texts(name: str, value: object) -> frozenset[str]:

@@ -5,12 +5,14 @@ the publication names him as a submitter), it answers with the kwargs that he ge
 once for each distinct pair, however many sessions share it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.auth import Identity, Role
 from tuleaprt.wamp.subscriptions import Subscriber, Subscription, SubscriptionMap
+
+OPERATOR = Role.OPERATOR
 
 Kwargs = Mapping[str, Any]
 View = Callable[[frozenset[str], int | None], Kwargs | None]
@@ -39,37 +41,86 @@ class Publication:
     sender: Window | None
 
 
+class Answer:
+    """What one kind of receiver gets of a publication; all who get the same share it.
+
+    ``frames`` is for whoever encodes it: the bytes of each wire format, made once.
+    """
+
+    __slots__ = ("frames", "kwargs")
+
+    def __init__(self, kwargs: Kwargs) -> None:
+        self.kwargs = kwargs
+        self.frames: dict[Any, bytes] = {}
+
+
 class Dispatch:
     """One publication on its way to the receivers of one subscription.
 
-    ``receivers`` are those of the moment of publication; ``kwargs_for`` is asked at the moment of sending.
+    ``receivers`` are those of the moment of publication; ``answers`` is asked at the moment of sending.
     """
 
-    __slots__ = ("_answers", "publication", "receivers", "subscription")
+    __slots__ = (
+        "_answers",
+        "_departures",
+        "_operators",
+        "_singled_out",
+        "publication",
+        "receivers",
+        "subscription",
+    )
 
     def __init__(self, publication: Publication, subscription: Subscription) -> None:
         self.publication = publication
         self.subscription = subscription
         self.receivers = tuple(subscription.subscribers)
-        self._answers: dict[tuple[frozenset[str], int | None], Kwargs | None] = {}
-
-    def kwargs_for(self, receiver: Subscriber, now: float) -> Kwargs | None:
-        """What this receiver gets; None: nothing. Equal answers are the same object."""
-        identity = receiver.identity
-        if identity.expires_at <= now or receiver not in self.subscription.subscribers:
-            return None
-        publication = self.publication
-        if identity.role is Role.OPERATOR:
-            return publication.kwargs
+        self._departures = subscription.departures
         sender = publication.sender
-        if sender is not None and receiver.window == sender.uuid and identity.user_id == sender.user_id:
+        self._singled_out = publication.submitters | ({sender.user_id} if sender else set())
+        self._answers: dict[frozenset[str] | tuple[frozenset[str], int], Answer | None] = {}
+        self._operators = None if publication.kwargs is None else Answer(publication.kwargs)
+
+    def answers(
+        self, receivers: Iterable[Subscriber], now: float
+    ) -> Iterator[tuple[Subscriber, Answer | None]]:
+        """What each of these receivers gets; None: nothing.
+
+        The groups of nearly all receivers decide alone, so those are the quick way. Nobody may leave while
+        this is being read.
+        """
+        subscription, known, singled_out = self.subscription, self._answers, self._singled_out
+        some_have_left = subscription.departures != self._departures
+        for receiver in receivers:
+            identity = receiver.identity
+            if identity.expires_at <= now or (some_have_left and receiver not in subscription.subscribers):
+                yield receiver, None
+            elif identity.user_id in singled_out or identity.role is OPERATOR:
+                yield receiver, self._answer_one(identity, receiver.window)
+            else:
+                groups = identity.groups
+                yield receiver, known[groups] if groups in known else self._ask(groups, None)
+
+    def _answer_one(self, identity: Identity, window: str | None) -> Answer | None:
+        """The answer to an operator, to a submitter, or to a window of the sender's user."""
+        if identity.role is OPERATOR:
+            return self._operators
+        if self.publication.sender == (identity.user_id, window):
             return None
-        key = (identity.groups, identity.user_id if identity.user_id in publication.submitters else None)
-        try:
-            return self._answers[key]
-        except KeyError:
-            answer = self._answers[key] = publication.view(*key)
-            return answer
+        is_submitter = identity.user_id in self.publication.submitters
+        return self._ask(identity.groups, identity.user_id if is_submitter else None)
+
+    def _ask(self, groups: frozenset[str], submitter: int | None) -> Answer | None:
+        """Ask the view, once for each distinct question."""
+        key = groups if submitter is None else (groups, submitter)
+        if key not in self._answers:
+            kwargs = self.publication.view(groups, submitter)
+            self._answers[key] = None if kwargs is None else self._shared(kwargs)
+        return self._answers[key]
+
+    def _shared(self, kwargs: Kwargs) -> Answer:
+        """The answer that has this payload already: what is the same object is encoded once."""
+        known = (self._operators, *self._answers.values())
+        return next((it for it in known if it is not None and it.kwargs is kwargs), None) or Answer(kwargs)
 
 
 class Broker:

@@ -81,6 +81,18 @@ _URIS: dict[type[errors.TuleaprtError], str] = {
 class Session:
     """The router's side of one connection. ``identity`` is there from WELCOME on."""
 
+    __slots__ = (
+        "_authenticator",
+        "_goodbye_timeout",
+        "_realm",
+        "deadline",
+        "id",
+        "identity",
+        "outlet",
+        "state",
+        "subscriptions",
+        "window",
+    )
     identity: Identity
 
     def __init__(

@@ -19,12 +19,14 @@ class Subscriber(Protocol):
 class Subscription:
     """One topic and those who listen to it, in the order in which they came."""
 
-    __slots__ = ("id", "subscribers", "topic")
+    __slots__ = ("departures", "id", "subscribers", "topic")
 
     def __init__(self, id: int, topic: str) -> None:
         self.id = id
         self.topic = topic
         self.subscribers: dict[Subscriber, None] = {}
+        self.departures = 0
+        """How many have left: while it stands still, whoever listened still does."""
 
 
 class SubscriptionMap:
@@ -53,6 +55,7 @@ class SubscriptionMap:
         if subscription is None or subscriber not in subscription.subscribers:
             return None
         del subscription.subscribers[subscriber]
+        subscription.departures += 1
         if not subscription.subscribers:
             del self._by_id[id], self._by_topic[subscription.topic]
         return subscription
