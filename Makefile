@@ -5,6 +5,7 @@
 # make clean   remove what the others made
 
 PYTHON ?= python3
+export PYTHON
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
