@@ -36,7 +36,7 @@ class Watcher(ApplicationSession):
         print(f"user {details.authid} watches {topic}", file=TERMINAL, flush=True)
 
     def print_event(self, *, cmd: str, data: Any, details: EventDetails) -> None:
-        print(details.publication, cmd, json.dumps(data), file=TERMINAL, flush=True)
+        print(details.publication, cmd, json.dumps(data, ensure_ascii=False), file=TERMINAL, flush=True)
 
     def onLeave(self, details: CloseDetails) -> None:
         print(f"the session has ended: {details.reason}", file=TERMINAL, flush=True)

@@ -101,12 +101,14 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         clock=reactor,
         timeout=IDLE_HTTP_SECONDS,
         max_body=config.limits.max_post_size,
+        faults=faults,
     )
     public = BoundedSite(
         root({"ws": cast(Any, WebSocketResource(websockets))}),
         clock=reactor,
         timeout=config.websocket.open_timeout,
         max_body=0,
+        faults=faults,
     )
     listeners = [
         Listener(site, _endpoint(reactor, site, description), factory)

@@ -72,4 +72,4 @@ def request(
         for name, value in (all_headers | headers).items()
         if value is not None
     ]
-    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")

@@ -23,12 +23,17 @@ class Harness:
         self.accepted: list[Message] = []
         self.full = False
         self.metrics = CountingMetrics()
-        post = MessageResource(self.accept, secret=secret, metrics=self.metrics, faults=Faults(self.metrics))
-        self.connection = Connection(
-            PrivateSite(
-                root({"message": post}), hosts=["localhost"], clock=clock, timeout=60, max_body=MAX_BODY
-            )
+        faults = Faults(self.metrics)
+        post = MessageResource(self.accept, secret=secret, metrics=self.metrics, faults=faults)
+        site = PrivateSite(
+            root({"message": post}),
+            hosts=["localhost"],
+            clock=clock,
+            timeout=60,
+            max_body=MAX_BODY,
+            faults=faults,
         )
+        self.connection = Connection(site)
 
     async def accept(self, message: Message) -> int:
         if self.full:

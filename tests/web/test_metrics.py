@@ -12,7 +12,9 @@ def test_prometheus_can_read_the_counts(clock: TurningClock) -> None:
     metrics = PrometheusMetrics()
     metrics.delivered(3, 0)
     page = MetricsResource(metrics, Faults(metrics))
-    connection = Connection(BoundedSite(root({"metrics": page}), clock=clock, timeout=60, max_body=0))
+    connection = Connection(
+        BoundedSite(root({"metrics": page}), clock=clock, timeout=60, max_body=0, faults=Faults(metrics))
+    )
     (answer,) = connection.send(request("GET", "/metrics", None))
     connection.close()
     assert answer.status == 200

@@ -38,7 +38,9 @@ class Harness:
         self.metrics = CountingMetrics()
         self.leaf = Scripted(Faults(self.metrics))
         self.connection = Connection(
-            BoundedSite(root({"message": self.leaf}), clock=clock, timeout=60, max_body=9)
+            BoundedSite(
+                root({"message": self.leaf}), clock=clock, timeout=60, max_body=9, faults=Faults(self.metrics)
+            )
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TurningClock
+from tests.conftest import Log, TurningClock
 from tests.fakes import CountingMetrics
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.faults import Faults
@@ -24,10 +24,21 @@ class Echo(Leaf):
 
 
 @pytest.fixture
-def connection(clock: TurningClock) -> Iterator[Connection]:
-    echo = Echo(Faults(CountingMetrics()))
-    hosts = ["localhost", "127.0.0.1", "[::1]"]
-    site = PrivateSite(root({"message": echo}), hosts=hosts, clock=clock, timeout=60, max_body=MAX_BODY)
+def metrics() -> CountingMetrics:
+    return CountingMetrics()
+
+
+@pytest.fixture
+def connection(clock: TurningClock, metrics: CountingMetrics) -> Iterator[Connection]:
+    faults = Faults(metrics)
+    site = PrivateSite(
+        root({"message": Echo(faults)}),
+        hosts=["localhost", "127.0.0.1", "[::1]"],
+        clock=clock,
+        timeout=60,
+        max_body=MAX_BODY,
+        faults=faults,
+    )
     connection = Connection(site)
     yield connection
     connection.close()
@@ -57,6 +68,7 @@ def test_the_private_site_answers_to_its_own_names(connection: Connection, host:
         "[::2]",
         "localhost:x",
         "a localhost",
+        "\xff\xfe",
         None,
     ],
 )
@@ -129,3 +141,29 @@ def test_the_server_does_not_name_itself(connection: Connection) -> None:
 def test_a_form_is_not_read_as_one(connection: Connection) -> None:
     form = request(body=b"a=1", Content_Type="multipart/form-data; boundary=x")
     assert answer(connection, form).body == b"a=1"
+
+
+def test_header_that_is_no_text_is_a_bad_header_and_no_fault(connection: Connection, log: Log) -> None:
+    for name in (b"Host", b"Content-Type", b"Authorization", b"Origin", b"X"):
+        data = request().replace(b"\r\n\r\n", b"\r\n%s: \xff\xfe\r\n\r\n" % name)
+        assert answer(connection, data).status in (200, 403)
+    assert log.tracebacks == []
+
+
+def test_options_star_gets_round_no_rule(connection: Connection) -> None:
+    assert answer(connection, request("OPTIONS", "*", None)).status == 404
+    assert answer(connection, request("OPTIONS", "*", None, Host="evil")).status == 403
+
+
+def test_injected_fault_before_any_resource_is_asked(
+    connection: Connection, metrics: CountingMetrics, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("injected")
+
+    monkeypatch.setattr(PrivateSite, "_is_own", broken)
+    failed = answer(connection, request())
+    assert (failed.status, failed.error["code"]) == (500, "internal_error")
+    assert "server" not in failed.headers
+    assert log.tracebacks == ["injected"]
+    assert metrics.internal_errors == 1

@@ -49,6 +49,10 @@ def not_found() -> HttpError:
     return HttpError(404, "not_found", "there is nothing here")
 
 
+def internal_error() -> HttpError:
+    return HttpError(500, "internal_error", "an internal error; it has been logged")
+
+
 def translate(error: Exception) -> HttpError | None:
     """The answer to an error; None: it should not have happened."""
     if isinstance(error, HttpError):
@@ -110,7 +114,7 @@ class Leaf(Resource):
                 error = translate(raised)
                 if error is None:
                     self._faults.record(f"answering {self.method}")
-                    error = HttpError(500, "internal_error", "an internal error; it has been logged")
+                    error = internal_error()
             if not gone:
                 if error is None:
                     _respond(request, 200, body, self.content_type, {})
@@ -125,7 +129,7 @@ class Leaf(Resource):
             raise not_found()
         if request.method != self.method.encode():
             raise HttpError(
-                405, "method", f"the method here is {self.method}", headers={"Allow": self.method}
+                405, "method", f"only {self.method} is allowed here", headers={"Allow": self.method}
             )
         return await self.answer(request)
 

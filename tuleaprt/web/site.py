@@ -6,12 +6,15 @@ from io import BytesIO
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
-from tuleaprt.web.resource import HttpError, Refusal, not_found
+from tuleaprt.faults import Faults
+from tuleaprt.web.resource import HttpError, Refusal, internal_error, not_found
 
-_HOST = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(?::\d*)?")
+# Bytes: a header need not be text, and twisted.web raises when it decodes one that is not.
+_HOST = re.compile(rb"(?P<name>\[[^\]]*\]|[^:]*)(?::\d*)?")
 
 
 class _Nowhere(BytesIO):
@@ -34,6 +37,18 @@ class BoundedRequest(Request):
         kept = length is not None and length <= self.channel.site.max_body
         self.content = BytesIO() if kept else _Nowhere()
 
+    def process(self) -> None:
+        """Called by twisted.web when the request is complete; ``OPTIONS *`` is a path like any other."""
+        if self.path == b"*":
+            self.path = b"/*"
+        super().process()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """Called by twisted.web, from inside ``except``, when no resource could be asked."""
+        self.channel.site.faults.record("finding a resource")
+        Refusal(internal_error()).render(self)
+        return reason
+
     def body(self) -> bytes:
         """
         Raises:
@@ -51,9 +66,12 @@ class BoundedSite(Site):
 
     noisy = False
 
-    def __init__(self, root: IResource, *, clock: IReactorTime, timeout: float, max_body: int) -> None:
+    def __init__(
+        self, root: IResource, *, clock: IReactorTime, timeout: float, max_body: int, faults: Faults
+    ) -> None:
         super().__init__(root, BoundedRequest, timeout=timeout, reactor=clock, parsePOSTFormSubmission=False)
         self.max_body = max_body
+        self.faults = faults
 
     def log(self, request: object) -> None:
         """twisted.web would format a line that nobody reads."""
@@ -70,19 +88,20 @@ class PrivateSite(BoundedSite):
         clock: IReactorTime,
         timeout: float,
         max_body: int,
+        faults: Faults,
     ) -> None:
-        super().__init__(root, clock=clock, timeout=timeout, max_body=max_body)
-        self._hosts = frozenset(host.lower() for host in hosts)
+        super().__init__(root, clock=clock, timeout=timeout, max_body=max_body, faults=faults)
+        self._hosts = frozenset(host.lower().encode() for host in hosts)
 
     def getResourceFor(self, request: Request) -> IResource:
         if request.requestHeaders.hasHeader(b"Origin"):
             return Refusal(HttpError(403, "origin", "browsers have no business here"))
-        if not self._is_own(request.requestHeaders.getRawHeaders("Host", [])):
+        if not self._is_own(request.requestHeaders.getRawHeaders(b"Host", [])):
             return Refusal(HttpError(403, "host", "this site does not answer to that host"))
         resource: IResource = super().getResourceFor(request)
         return resource
 
-    def _is_own(self, hosts: Sequence[str]) -> bool:
+    def _is_own(self, hosts: Sequence[bytes]) -> bool:
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         return match is not None and match["name"].lower() in self._hosts
 
