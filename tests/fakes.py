@@ -122,6 +122,16 @@ class Tickets:
         return self.identities[ticket]
 
 
+class Member:
+    """A session, to its realm."""
+
+    def __init__(self) -> None:
+        self.id = 0
+        self.identity: Identity = identity()
+        self.window: str | None = None
+        self.subscriptions: set[int] = set()
+
+
 class RecordingOutlet:
     """An Outlet that remembers what a session did with it, in order."""
 

@@ -9,6 +9,7 @@ from twisted.internet.defer import ensureDeferred
 
 from tests.end_to_end.clients import Client, Node, PythonClient
 from tests.end_to_end.server import Server
+from tests.fakes import KANBAN, ticket
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
@@ -43,6 +44,17 @@ def window(request: pytest.FixtureRequest, server: Server) -> Any:
     yield window
     for client in made:
         pytest_twisted.blockon(ensureDeferred(_close(client)))
+
+
+@pytest_twisted.async_yield_fixture
+async def bystander(server: Server) -> AsyncIterator[Client]:
+    """A window that watches a board and must not notice what others do to the server."""
+    client = PythonClient(server.url)
+    await client.open(ticket())
+    await client.subscribe(KANBAN)
+    yield client
+    await client.leave()
+    await client.closed
 
 
 async def _close(client: Client) -> None:

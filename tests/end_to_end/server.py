@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,9 @@ from twisted.internet.threads import deferToThread
 
 from tests.end_to_end.processes import TWISTD, Process
 from tests.fakes import FIXTURES
+from tests.web.requests import Answer
 
 ANY_PORT = '["tcp:0:interface=127.0.0.1"]'
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class Server:

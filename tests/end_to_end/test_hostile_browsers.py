@@ -9,7 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.end_to_end.clients import Client, PythonClient, received
+from tests.end_to_end.clients import Client, received
 from tests.end_to_end.server import Server
 from tests.fakes import KANBAN, ticket, wire
 
@@ -56,16 +56,6 @@ async def server() -> AsyncIterator[Server]:
     server = await Server.start(TULEAPRT_WEBSOCKET__OPEN_TIMEOUT="1.5")
     yield server
     await server.process.stop("KILL")
-
-
-@pytest_twisted.async_yield_fixture
-async def bystander(server: Server) -> AsyncIterator[Client]:
-    client = PythonClient(server.url)
-    await client.open(ticket())
-    await client.subscribe(KANBAN)
-    yield client
-    await client.leave()
-    await client.closed
 
 
 async def is_unharmed(server: Server, bystander: Client, lines_before: int, *, lines: int = 1) -> None:

@@ -1,14 +1,14 @@
 """What an attacker, or a broken Tuleap, may post: clear errors, one log line, nobody else disturbed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import pytest_twisted
 
-from tests.end_to_end.clients import Client, PythonClient, received
+from tests.end_to_end.clients import Client, received
 from tests.end_to_end.server import Server
-from tests.fakes import KANBAN, body, cases, ticket, wire
+from tests.fakes import body, cases, wire
 
 ensure = pytest_twisted.ensureDeferred
 CREATE = wire("kanban_item_create")
@@ -46,16 +46,6 @@ ATTACKS: dict[str, tuple[bytes | dict[str, Any], int, str]] = {
     "command_presences": (body(cmd="presences", room_id="testmanagement_9"), 422, "$.cmd"),
     "command_podium": (body(cmd="testmanagement_podium:update", room_id="testmanagement_9"), 422, "$.cmd"),
 }
-
-
-@pytest_twisted.async_yield_fixture
-async def bystander(server: Server) -> AsyncIterator[Client]:
-    client = PythonClient(server.url)
-    await client.open(ticket())
-    await client.subscribe(KANBAN)
-    yield client
-    await client.leave()
-    await client.closed
 
 
 @pytest.fixture

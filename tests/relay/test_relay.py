@@ -8,22 +8,13 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from tests.conftest import Log
-from tests.fakes import CountingMetrics, Everything, identity, message
+from tests.fakes import CountingMetrics, Everything, Member, message
 from tuleaprt.errors import JournalUnavailable
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.relay.relay import Post, Relay
-from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Dispatch
 from tuleaprt.wamp.realm import Realm
-
-
-class Member:
-    def __init__(self) -> None:
-        self.id = 0
-        self.identity: Identity = identity()
-        self.window: str | None = None
-        self.subscriptions: set[int] = set()
 
 
 class Harness:

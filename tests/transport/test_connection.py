@@ -1,6 +1,5 @@
 """One browser: its frames, its timers, its end."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,27 +10,6 @@ from tests.transport.sockets import HELLO, Browser, Server
 from tuleaprt.errors import TicketRefused
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.session import Session
-
-
-@pytest.fixture
-def server(clock: TurningClock) -> Iterator[Server]:
-    server = Server(clock)
-    yield server
-    server.pass_time(3)
-    server.fanout.stop()
-
-
-@pytest.fixture
-def browser(server: Server) -> Iterator[Browser]:
-    browser = Browser(server)
-    yield browser
-    browser.lose()
-
-
-@pytest.fixture
-def joined(browser: Browser) -> Browser:
-    browser.join()
-    return browser
 
 
 def abort_uri(received: list[Any]) -> str:

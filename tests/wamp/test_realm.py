@@ -4,18 +4,9 @@ from itertools import chain, count
 
 import pytest
 
-from tests.fakes import KANBAN, Everything, identity, publication
+from tests.fakes import KANBAN, Everything, Member, publication
 from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAuthorized
-from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.realm import Realm
-
-
-class Member:
-    def __init__(self) -> None:
-        self.id = 0
-        self.identity: Identity = identity()
-        self.window: str | None = None
-        self.subscriptions: set[int] = set()
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""A server and a browser of it, in memory."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import TurningClock
+from tests.transport.sockets import Browser, Server
+
+
+@pytest.fixture
+def server(clock: TurningClock) -> Iterator[Server]:
+    server = Server(clock)
+    yield server
+    server.pass_time(3)
+    server.fanout.stop()
+
+
+@pytest.fixture
+def browser(server: Server) -> Iterator[Browser]:
+    browser = Browser(server)
+    yield browser
+    browser.lose()
+
+
+@pytest.fixture
+def joined(browser: Browser) -> Browser:
+    browser.join()
+    return browser
