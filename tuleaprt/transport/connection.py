@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PATH = "/ws"
 OPEN: int = WebSocketServerProtocol.STATE_OPEN
+CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
 
 LINGER_SECONDS = 5
 """How long a closed connection may take to send its last bytes."""
@@ -117,8 +118,9 @@ class Connection(WebSocketServerProtocol):
         """
         self._shut()
         gently = self.wasClean or not abort
+        was_connected = self.state != CLOSED
         super().dropConnection(not gently)
-        if gently:
+        if gently and was_connected:
             self._disarm()
             self._call = self.factory.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
 

@@ -64,6 +64,7 @@ class Dispatch:
         "_answers",
         "_departures",
         "_operators",
+        "_payloads",
         "_singled_out",
         "publication",
         "receivers",
@@ -78,7 +79,9 @@ class Dispatch:
         sender = publication.sender
         self._singled_out = publication.submitters | ({sender.user_id} if sender else set())
         self._answers: dict[frozenset[str] | tuple[frozenset[str], int], Answer | None] = {}
-        self._operators = None if publication.kwargs is None else Answer(publication.kwargs)
+        # By the identity of the payload, which its Answer keeps alive.
+        self._payloads: dict[int, Answer] = {}
+        self._operators = self._shared(publication.kwargs)
 
     def answers(
         self, receivers: Iterable[Subscriber], now: float
@@ -113,14 +116,17 @@ class Dispatch:
         """Ask the view, once for each distinct question."""
         key = groups if submitter is None else (groups, submitter)
         if key not in self._answers:
-            kwargs = self.publication.view(groups, submitter)
-            self._answers[key] = None if kwargs is None else self._shared(kwargs)
+            self._answers[key] = self._shared(self.publication.view(groups, submitter))
         return self._answers[key]
 
-    def _shared(self, kwargs: Kwargs) -> Answer:
-        """The answer that has this payload already: what is the same object is encoded once."""
-        known = (self._operators, *self._answers.values())
-        return next((it for it in known if it is not None and it.kwargs is kwargs), None) or Answer(kwargs)
+    def _shared(self, kwargs: Kwargs | None) -> Answer | None:
+        """One Answer for each payload: what is the same object is encoded once."""
+        if kwargs is None:
+            return None
+        answer = self._payloads.get(id(kwargs))
+        if answer is None:
+            answer = self._payloads[id(kwargs)] = Answer(kwargs)
+        return answer
 
 
 class Broker:
