@@ -1,12 +1,13 @@
 """The configuration: the file, the environment, the key."""
 
 import tomllib
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tuleaprt.config import Config, load, options
+from tuleaprt.config import SECTIONS, Config, load
 from tuleaprt.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -37,10 +38,11 @@ def test_the_shipped_file_has_every_option_and_its_default() -> None:
     written = [
         (section, option, value) for section, table in shipped.items() for option, value in table.items()
     ]
-    known = [
-        (section, option, list(default) if isinstance(default, tuple) else default)
-        for section, option, default in options()
-    ]
+    known = []
+    for section, cls in SECTIONS.items():
+        for option in fields(cls):
+            default = list(option.default) if isinstance(option.default, tuple) else option.default
+            known.append((section, option.name, default))
     assert written == known
 
 
@@ -154,3 +156,9 @@ def test_no_secret_is_in_a_repr() -> None:
     shown = repr(load(None, environment))
     assert KEY not in shown
     assert "s3cr3t" not in shown
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e10", "-1", "0"])
+def test_a_time_is_a_number_of_seconds_that_comes_to_an_end(seconds: str) -> None:
+    (line,) = problems(None, ENVIRONMENT | {"TULEAPRT_WEBSOCKET__OPEN_TIMEOUT": seconds})
+    assert line.startswith("TULEAPRT_WEBSOCKET__OPEN_TIMEOUT: [websocket] open_timeout: Expected `float`")

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tuleaprt.metrics import Metrics, NoMetrics, PrometheusMetrics
+from tuleaprt.metrics import Metrics, PrometheusMetrics
 
 
 def count_everything(metrics: Metrics) -> None:
@@ -36,7 +36,3 @@ def test_the_page_is_what_prometheus_reads() -> None:
 def test_two_servers_in_one_process_count_for_themselves() -> None:
     count_everything(PrometheusMetrics())
     assert b"tuleaprt_internal_errors_total 0.0" in PrometheusMetrics().exposition()
-
-
-def test_nothing_can_be_counted_too() -> None:
-    count_everything(NoMetrics())

@@ -6,7 +6,7 @@ wrong type is reported in one ConfigError, one line each, without the value (it 
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -15,7 +15,7 @@ import msgspec
 
 from tuleaprt.errors import ConfigError
 
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
@@ -197,11 +197,3 @@ def _read(source: str, name: str) -> bytes:
 
 def _reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def options() -> Iterator[tuple[str, str, Any]]:
-    """Each option that there is, as (section, option, default)."""
-    for section, cls in SECTIONS.items():
-        default = cls()
-        for option in get_type_hints(cls):
-            yield section, option, getattr(default, option)

@@ -1,4 +1,4 @@
-"""What the server counts of itself: a seam, nothing, and Prometheus.
+"""What the server counts of itself: a seam, and Prometheus behind it.
 
 Whoever counts never asks whether anybody reads. Labels come from small fixed sets.
 """
@@ -32,17 +32,6 @@ class Metrics(Protocol):
 
     def internal_error(self) -> None:
         """Something failed that should not be able to."""
-
-
-class NoMetrics:
-    """Counts nothing."""
-
-    def message(self, result: str) -> None: ...
-    def published(self, family: str) -> None: ...
-    def delivered(self, deliveries: int, filtered: int) -> None: ...
-    def connected(self) -> None: ...
-    def disconnected(self, reason: str) -> None: ...
-    def internal_error(self) -> None: ...
 
 
 class PrometheusMetrics:

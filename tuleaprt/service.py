@@ -196,5 +196,5 @@ class TuleaprtService(Service):
     def _listening(self, port: IListeningPort, site: str) -> None:
         self._ports.append(port)
         host: Any = port.getHost()
-        address = f"{host.host}:{host.port}" if hasattr(host, "port") else host.name
+        address = f"{host.host}:{host.port}" if hasattr(host, "port") else f"unix:{os.fsdecode(host.name)}"
         self.log.info("{site} site listens on {address}", site=site, address=address)

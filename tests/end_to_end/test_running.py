@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import pytest_twisted
 
@@ -50,6 +51,24 @@ async def test_a_key_is_made_when_none_is_configured_and_nobody_else_can_read_it
     for secret in (key, tmp_path / "state" / "ticket"):
         assert secret.stat().st_mode & 0o077 == 0
     assert key.read_text().removeprefix("PRIVATE_KEY=") not in "\n".join(run.lines)
+
+
+@ensure
+async def test_the_ticket_of_make_run_is_signed_with_the_configured_key(tmp_path: Path) -> None:
+    path = tmp_path / "tuleaprt.toml"
+    (tmp_path / "key").write_text("c" * 88)
+    path.write_text(f'[realtime]\nkey_file = "{tmp_path / "key"}"\nalgorithms = ["HS256"]\n')
+    run = Process.start([*RUN, "--config", str(path), "--state", str(tmp_path / "state")], ANYWHERE)
+    token = (await run.written(r"^  (eyJ\S+)$"))[1]
+    assert jwt.decode(token, "c" * 88, algorithms=["HS256"])["data"]["user_id"] == 102
+    assert await run.stop("INT") == 0
+
+
+@ensure
+async def test_make_run_says_what_is_wrong_with_a_configuration(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--config", str(tmp_path / "none.toml"), "--state", str(tmp_path)], ANYWHERE)
+    assert await run.ended() == 1
+    assert run.lines == ["cannot start:", f"{tmp_path / 'none.toml'}: No such file or directory"]
 
 
 @pytest.mark.parametrize("script", ["demo/watch.py", "demo/watch.mjs"])

@@ -74,6 +74,7 @@ class Browser:
 
     def __init__(self, server: Server) -> None:
         self.transport = Wire()
+        self.transport.registerProducer(object(), True)
         self.connection: Connection = server.factory.buildProtocol(None)  # type: ignore[assignment]
         self.connection.makeConnection(self.transport)
 

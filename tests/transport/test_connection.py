@@ -305,3 +305,28 @@ def test_the_reason_of_a_refused_ticket_is_logged_and_the_ticket_is_not(
     (line,) = log.lines
     assert "closed: refused (the signature is wrong) session=- user=-" in line
     assert "s3cr3t" not in line
+
+
+def test_after_a_complete_close_the_last_bytes_are_sent_and_not_for_ever(
+    joined: Browser, server: Server
+) -> None:
+    joined.say([6, {}, "wamp.close.close_realm"])
+    joined.send_frame(8, b"\x03\xe8")
+    assert joined.transport.disconnecting
+    assert not joined.transport.disconnected
+    server.pass_time(5)
+    assert joined.transport.disconnected
+
+
+def test_twisted_webs_channel_does_not_outlive_the_handshake(server: Server) -> None:
+    browser = Browser(server)
+    assert browser.transport.producer is None
+    browser.lose()
+
+
+def test_a_fault_while_accepting_ends_the_connection(server: Server, log: Log) -> None:
+    server.factory.openHandshakeTimeout = "never"
+    browser = Browser(server)
+    assert browser.transport.disconnected
+    assert len(log.tracebacks) == 1
+    assert server.metrics.internal_errors == 1

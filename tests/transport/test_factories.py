@@ -49,3 +49,14 @@ def test_too_many_connections_are_refused_at_the_handshake(server: Server) -> No
     for browser in (first, second):
         browser.lose()
     server.pass_time(3)
+
+
+def test_who_is_in_the_middle_of_a_handshake_at_the_shutdown_is_refused(server: Server) -> None:
+    browser = Browser(server)
+    done: list[None] = []
+    server.factory.shut_down().addCallback(done.append)
+    assert browser.handshake().startswith("HTTP/1.1 503 ")
+    assert done == [None]
+    assert not server.factory.connections
+    browser.lose()
+    server.pass_time(3)

@@ -12,6 +12,7 @@ from tuleaprt.transport.fanout import SLICE, Fanout
 from tuleaprt.transport.frames import JSON, WireFormat
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Broker, Kwargs, Publication
+from tuleaprt.wamp.session import End
 
 
 class Listener:
@@ -24,12 +25,19 @@ class Listener:
         self.window: str | None = None
         self.frames: list[bytes] = []
         self.journal = journal
+        self.breaks = False
+        self.ended: End | None = None
 
     @property
     def outlet(self) -> "Listener":
         return self
 
+    def close(self, end: End, detail: str = "") -> None:
+        self.ended = end
+
     def write(self, frame: bytes) -> None:
+        if self.breaks:
+            raise ZeroDivisionError("injected")
         self.frames.append(frame)
         if self.journal is not None:
             self.journal.append(json.loads(frame[frame.index(b"[") :])[5]["data"])
@@ -188,3 +196,48 @@ def test_what_is_queued_is_dropped_on_stop(harness: Harness) -> None:
     harness.fanout.stop()
     assert harness.clock.getDelayedCalls() == []
     assert listener.frames == []
+
+
+def test_one_receivers_fault_costs_the_others_nothing(harness: Harness, log: Log) -> None:
+    listeners = [Listener() for _ in range(3)]
+    listeners[1].breaks = True
+    harness.listen(*listeners)
+    harness.publish(event(1))
+    run(harness)
+    assert [len(it.frames) for it in listeners] == [1, 0, 1]
+    assert [it.ended for it in listeners] == [None, End.FAULT, None]
+    assert log.tracebacks == ["injected"]
+    assert (harness.metrics.deliveries, harness.metrics.internal_errors) == (2, 1)
+
+
+def test_who_asks_faster_than_slices_go_delays_nobody(harness: Harness) -> None:
+    first, second, replies = Listener(), Listener(), list[int]()
+    harness.listen(first)
+    harness.listen(second, topic="other.topic")
+    harness.publish(event(1))
+    for number in range(20 * SLICE):
+        harness.fanout.then(lambda number=number: replies.append(number))  # type: ignore[misc]
+    harness.publish(publication({"cmd": "x", "data": 2}, topic="other.topic"))
+    harness.turn()
+    harness.turn()
+    assert (len(first.frames), len(second.frames), len(replies)) == (1, 1, 20 * SLICE)
+    assert replies == sorted(replies)
+
+
+def test_what_is_asked_for_while_working_waits_its_turn(harness: Harness) -> None:
+    done: list[str] = []
+    harness.listen(Listener())
+    harness.publish(event(1))
+    harness.fanout.then(lambda: (harness.fanout.then(lambda: done.append("inner")), done.append("outer"))[0])
+    run(harness)
+    assert done == ["outer", "inner"]
+
+
+def test_it_may_be_stopped_by_what_it_does(harness: Harness, log: Log) -> None:
+    harness.listen(Listener())
+    harness.publish(event(1))
+    harness.fanout.then(harness.fanout.stop)
+    harness.publish(event(2))
+    run(harness)
+    assert harness.metrics.deliveries == 1
+    assert log.tracebacks == []

@@ -48,3 +48,28 @@ def test_nothing_follows_the_answer_to_the_browsers_own_close(joined: Browser, l
     joined.take()
     line.send(Subscribed(1, 2))
     assert joined.take() == []
+
+
+def test_the_close_leaves_behind_the_events_that_were_published_before_it(
+    joined: Browser, server: Server, line: Line
+) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    server.publish(publication())
+    line.close(End.GOODBYE)
+    assert joined.take() == []
+    server.clock.advance(0)
+    event, close = joined.take()
+    assert (event[0], close) == (36, (1000, "goodbye"))
+
+
+def test_pings_of_a_reader_that_does_not_read_are_not_answered_for_ever(
+    joined: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = 100
+    monkeypatch.setattr(Line, "waiting", lambda line: waiting)
+    joined.send_frame(9, b"still there?")
+    assert joined.transport.value()[0] == 0x8A
+    joined.transport.clear()
+    waiting = 101
+    joined.send_frame(9, b"still there?")
+    assert joined.take() == [(1013, "slow reader")]

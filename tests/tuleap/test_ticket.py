@@ -140,7 +140,9 @@ def test_groups_that_are_no_list_of_texts_are_refused(groups: object) -> None:
     assert "user_rights" in refusal(ticket(groups=groups))
 
 
-@pytest.mark.parametrize("exp", ["9999999999", True, [], {}, float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    "exp", ["9999999999", True, [], {}, float("inf"), float("nan"), 10**400, -(10**400), 1e300]
+)
 def test_exp_that_is_no_number_is_refused(exp: object) -> None:
     claims = {"data": {"user_id": 102, "user_rights": []}, "exp": exp}
     with pytest.raises(TicketError):

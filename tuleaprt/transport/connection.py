@@ -66,6 +66,13 @@ class Connection(WebSocketServerProtocol):
     # What Autobahn calls.
 
     def connectionMade(self) -> None:
+        try:
+            self._made()
+        except Exception:
+            self.factory.faults.record("accepting a WebSocket")
+            self.transport.abortConnection()
+
+    def _made(self) -> None:
         self._opened = self.factory.clock.seconds()
         # twisted.web's channel, which had this transport before, would be kept alive as its producer.
         self.transport.unregisterProducer()
@@ -78,6 +85,9 @@ class Connection(WebSocketServerProtocol):
             self._fault("reading a WebSocket")
 
     def onConnect(self, request: ConnectionRequest) -> str:
+        if self.factory.is_shut_down:
+            self._end = (End.SHUTDOWN, "during the handshake")
+            raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "this server is shutting down")
         if request.path != PATH:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "not found")
         origin, host = request.headers.get("origin"), request.headers["host"]
@@ -127,6 +137,12 @@ class Connection(WebSocketServerProtocol):
     def onAutoPingTimeout(self) -> None:
         self._end = self._end or (End.UNANSWERED, "")
         super().onAutoPingTimeout()
+
+    def onPing(self, payload: bytes) -> None:
+        if self._line is not None and self._line.is_behind():
+            self.end(End.SLOW)
+        else:
+            super().onPing(payload)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         try:

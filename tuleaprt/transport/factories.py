@@ -42,6 +42,7 @@ class WebSocketFactory(WebSocketServerFactory):
         self.allowed_origins = allowed_origins(config.websocket.allowed_origins)
         self.max_outbox = config.limits.max_outbox
         self.connections: set[Connection] = set()
+        self.is_shut_down = False
         self._all_gone: Deferred[None] | None = None
         # Origins are checked in Connection.onConnect: Autobahn's patterns always want a port.
         self.setProtocolOptions(
@@ -64,7 +65,11 @@ class WebSocketFactory(WebSocketServerFactory):
             self._all_gone = None
 
     def shut_down(self) -> Deferred[None]:
-        """Close every connection with 1012, which makes autobahn-js come back; fires when all are gone."""
+        """Close every connection with 1012, which makes autobahn-js come back; fires when all are gone.
+
+        Who is in the middle of a handshake is refused.
+        """
+        self.is_shut_down = True
         if not self.connections:
             return succeed(None)
         all_gone: Deferred[None] = Deferred()

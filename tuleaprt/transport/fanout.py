@@ -16,6 +16,7 @@ from tuleaprt.metrics import Metrics
 from tuleaprt.transport.frames import WireFormat, event_frame
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Answer, Dispatch
+from tuleaprt.wamp.session import End
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
@@ -27,6 +28,8 @@ class Receiver(Protocol):
     format: WireFormat
 
     def write(self, frame: bytes) -> None: ...
+
+    def close(self, end: End, detail: str = "") -> None: ...
 
 
 class Addressee(Protocol):
@@ -45,10 +48,11 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is under way."""
 
-    __slots__ = ("dispatch", "rest")
+    __slots__ = ("dispatch", "left", "rest")
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
+        self.left = len(dispatch.receivers)
         self.rest = iter(dispatch.receivers)
 
 
@@ -61,6 +65,7 @@ class Fanout:
         self._faults = faults
         self._queue: deque[_Delivery | Callable[[], None]] = deque()
         self._call: IDelayedCall | None = None
+        self._is_working = False
 
     def deliver(self, dispatch: Dispatch) -> None:
         """Send a dispatch to its receivers, beginning in a later turn of the reactor.
@@ -69,12 +74,12 @@ class Fanout:
         next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
         """
         self._queue.append(_Delivery(dispatch))
-        if self._call is None:
+        if self._call is None and not self._is_working:
             self._call = self._clock.callLater(0, self._schedule)
 
     def then(self, action: Callable[[], None]) -> None:
         """Do it when all that is queued now has been done: at once, if nothing is."""
-        if self._queue:
+        if self._queue or self._is_working:
             self._queue.append(action)
         else:
             action()
@@ -90,23 +95,26 @@ class Fanout:
         self._call = self._clock.callLater(0, self._turn)
 
     def _turn(self) -> None:
+        """Serve the next receivers, and do whatever stands between them.
+
+        Actions are not counted: were there a limit to them too, a peer that asks faster than that would
+        make everybody wait behind its answers.
+        """
+        self._call = None
+        self._is_working = True
         budget = SLICE
         while self._queue and budget > 0:
-            job = self._queue[0]
-            done = True
+            job = self._queue.popleft()
             try:
                 if isinstance(job, _Delivery):
-                    taken = self._send(job, budget)
-                    done = taken < budget
-                    budget -= taken
+                    budget -= self._send(job, budget)
+                    if job.left:
+                        self._queue.appendleft(job)
                 else:
-                    budget -= 1
                     job()
             except Exception:
                 self._faults.record("in the fan-out")
-            if done:
-                self._queue.popleft()
-        self._call = None
+        self._is_working = False
         if self._queue:
             self._schedule()
 
@@ -114,14 +122,20 @@ class Fanout:
         """Send to the next receivers, and say how many have had their turn."""
         now = self._clock.seconds()
         dispatch = job.dispatch
-        taken = sent = 0
-        answers = dispatch.answers(islice(job.rest, most), now)
+        taken = min(most, job.left)
+        job.left -= taken
+        sent = 0
+        answers = dispatch.answers(islice(job.rest, taken), now)
         for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
-            taken += 1
             if answer is not None:
                 line = session.outlet
                 frame = answer.frames.get(line.format) or event_frame(dispatch, answer, line.format)
-                line.write(frame)
-                sent += 1
+                try:
+                    line.write(frame)
+                    sent += 1
+                except Exception:
+                    # One receiver's fault is not the others'.
+                    self._faults.record("sending to a receiver")
+                    line.close(End.FAULT)
         self._metrics.delivered(sent, taken - sent)
         return taken

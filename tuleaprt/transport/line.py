@@ -36,7 +36,11 @@ class Line(Writer):
 
     def queue(self, data: bytes) -> None:
         """Cut the reader off when too much was waiting for him before this."""
-        if self.waiting() > self._max_outbox:
+        if self.is_behind():
             self._connection.end(End.SLOW)
         else:
             self.transport.write(data)
+
+    def is_behind(self) -> bool:
+        """Whether more waits for this reader than may."""
+        return self.waiting() > self._max_outbox

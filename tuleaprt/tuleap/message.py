@@ -157,4 +157,5 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, dict):
         for key, child in node.items():
             yield f"{path} (a key)", key
-            yield from _texts(child, f"{path}.{key}")
+            # Not the key itself: it is the poster's text, and the path goes into the log.
+            yield from _texts(child, f"{path}[...]")

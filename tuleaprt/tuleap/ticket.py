@@ -11,7 +11,7 @@ user may subscribe (an empty list: none).
 PyJWT checks the signature and, by the system's clock, ``exp``; the types are checked here.
 """
 
-import math
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,9 @@ import jwt
 from tuleaprt.errors import TicketExpired, TicketRefused
 from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
+
+# How long a key must be is for the configuration to say, once; not for PyJWT at each ticket.
+warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 
 class TicketVerifier:
@@ -34,8 +37,8 @@ class TicketVerifier:
     def authenticate(self, ticket: str, now: float) -> Identity:
         claims = self._claims(ticket)
         exp = claims["exp"]
-        # PyJWT takes an exp that is a decimal string, and its json reads Infinity.
-        if type(exp) not in (int, float) or not math.isfinite(exp):
+        # PyJWT takes an exp that is a decimal string; json reads Infinity, NaN and numbers of any length.
+        if type(exp) not in (int, float) or not 0 < exp <= MAX_ID:
             raise TicketRefused("exp is not a number")
         if exp <= now:
             raise TicketExpired("the ticket has expired")

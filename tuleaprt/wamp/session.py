@@ -75,7 +75,7 @@ _URIS: dict[type[errors.TuleaprtError], str] = {
     errors.TicketRefused: "wamp.error.authentication_denied",
     errors.ProtocolViolation: "wamp.error.protocol_violation",
 }
-"""The only translation of errors into WAMP URIs."""
+"""The only translation of errors into WAMP URIs; what HELLO is refused for has its URI on the spot."""
 
 
 class Session:

@@ -46,7 +46,9 @@ class BoundedRequest(Request):
     def processingFailed(self, reason: Failure) -> Failure:
         """Called by twisted.web, from inside ``except``, when no resource could be asked."""
         self.channel.site.faults.record("finding a resource")
-        Refusal(internal_error()).render(self)
+        # A WebSocket that failed has taken the transport with it.
+        if self.channel.transport is not None:
+            Refusal(internal_error()).render(self)
         return reason
 
     def body(self) -> bytes:
