@@ -14,7 +14,7 @@ from tuleaprt.tuleap.message import Message, decode
 from tuleaprt.tuleap.rights import Rights
 from tuleaprt.wamp.auth import Identity, Role
 from tuleaprt.wamp.broker import Kwargs, Publication, Window
-from tuleaprt.wamp.session import End
+from tuleaprt.wamp.outlet import End
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tuleap"
 WIRE = sorted((FIXTURES / "wire").glob("*.body"))

@@ -27,8 +27,9 @@ from tuleaprt.transport.factories import WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.wamp.outlet import Outlet
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.session import Outlet, Session
+from tuleaprt.wamp.session import Session
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite, root

@@ -19,8 +19,9 @@ from tuleaprt.transport.factories import WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.wamp.auth import Authenticator
 from tuleaprt.wamp.broker import Publication
+from tuleaprt.wamp.outlet import Outlet
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.session import Outlet, Session
+from tuleaprt.wamp.session import Session
 
 HELLO = [1, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"]}]
 MASK = b"\x11\x22\x33\x44"

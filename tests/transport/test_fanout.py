@@ -12,7 +12,7 @@ from tuleaprt.transport.fanout import SLICE, Fanout
 from tuleaprt.transport.frames import JSON, WireFormat
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Broker, Kwargs, Publication
-from tuleaprt.wamp.session import End
+from tuleaprt.wamp.outlet import End
 
 
 class Listener:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.fakes import KANBAN, Everything, RecordingOutlet, Tickets, identity
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.session import End, Session, State
+from tuleaprt.wamp.session import Session, State
 
 OPENED = 1000.0
 OPEN_TIMEOUT = 10.0

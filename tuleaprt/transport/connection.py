@@ -15,7 +15,8 @@ from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.frames import FORMATS, JSON, WireFormat
 from tuleaprt.transport.line import Line
 from tuleaprt.transport.origins import origin_is_allowed
-from tuleaprt.wamp.session import End, Session, State
+from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.session import Session, State
 
 if TYPE_CHECKING:
     from tuleaprt.transport.factories import WebSocketFactory

@@ -12,7 +12,8 @@ from tuleaprt.metrics import Metrics
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.origins import allowed_origins
-from tuleaprt.wamp.session import End, Outlet, Session
+from tuleaprt.wamp.outlet import End, Outlet
+from tuleaprt.wamp.session import Session
 
 NewSession = Callable[[Outlet, float], Session]
 

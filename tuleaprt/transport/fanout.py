@@ -14,9 +14,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
 from tuleaprt.transport.frames import WireFormat, event_frame
-from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Answer, Dispatch
-from tuleaprt.wamp.session import End
+from tuleaprt.wamp.outlet import End
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
@@ -33,13 +32,7 @@ class Receiver(Protocol):
 
 
 class Addressee(Protocol):
-    """A session, to the fan-out: what the broker knows of it, and its connection."""
-
-    @property
-    def identity(self) -> Identity: ...
-
-    @property
-    def window(self) -> str | None: ...
+    """A session, to the fan-out."""
 
     @property
     def outlet(self) -> Receiver: ...

@@ -6,7 +6,7 @@ from autobahn.wamp.message import Message
 
 from tuleaprt.transport.direct import Writer
 from tuleaprt.transport.frames import WireFormat
-from tuleaprt.wamp.session import End
+from tuleaprt.wamp.outlet import End
 
 if TYPE_CHECKING:
     from tuleaprt.transport.connection import Connection

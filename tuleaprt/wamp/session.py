@@ -16,8 +16,8 @@ wants of the outside is its Outlet. Times are in seconds since the epoch.
 """
 
 from collections.abc import Callable
-from enum import Enum, StrEnum
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any
 
 from autobahn.wamp import message as wamp
 from autobahn.wamp.role import RoleBrokerFeatures
@@ -25,6 +25,7 @@ from autobahn.wamp.role import RoleBrokerFeatures
 from tuleaprt import errors
 from tuleaprt.wamp.auth import Authenticator, Identity, Role
 from tuleaprt.wamp.messages import name, parse
+from tuleaprt.wamp.outlet import End, Outlet
 from tuleaprt.wamp.realm import Realm
 
 MAX_WINDOW_LENGTH = 128
@@ -36,31 +37,6 @@ class State(Enum):
     JOINED = "joined"
     LEAVING = "after the router's GOODBYE"
     ENDED = "ended"
-
-
-class End(StrEnum):
-    """Why a connection ended. Up to SILENT it is the session that says so."""
-
-    GOODBYE = "goodbye"
-    EXPIRED = "ticket expired"
-    REFUSED = "refused"
-    VIOLATION = "protocol violation"
-    SILENT = "open timeout"
-    UNANSWERED = "ping timeout"
-    SLOW = "slow reader"
-    SHUTDOWN = "shutdown"
-    FAULT = "internal error"
-    CLOSED = "closed by the peer"
-    LOST = "connection lost"
-
-
-class Outlet(Protocol):
-    """What a session wants of its connection. Messages and the close leave in the order of the calls."""
-
-    def send(self, message: wamp.Message) -> None: ...
-
-    def close(self, end: End, detail: str = "") -> None:
-        """``detail`` is for the log."""
 
 
 _URIS: dict[type[errors.TuleaprtError], str] = {
@@ -159,18 +135,15 @@ class Session:
         self._leave(State.ENDED)
 
     def _on_hello(self, hello: wamp.Hello, now: float) -> None:
+        window = (hello.authextra or {}).get("uuid")
         if hello.realm != self._realm.name:
             self._refuse("wamp.error.no_such_realm", "there is no such realm")
         elif "ticket" not in (hello.authmethods or ()):
             self._refuse("wamp.error.no_matching_auth_method", "the only authmethod here is ticket")
+        elif window is not None and not (isinstance(window, str) and len(window) <= MAX_WINDOW_LENGTH):
+            text = f"authextra.uuid must be a text of at most {MAX_WINDOW_LENGTH} characters"
+            self._refuse("wamp.error.invalid_argument", text)
         else:
-            window = (hello.authextra or {}).get("uuid")
-            if window is not None and not (isinstance(window, str) and len(window) <= MAX_WINDOW_LENGTH):
-                self._refuse(
-                    "wamp.error.invalid_argument",
-                    f"authextra.uuid must be a text of at most {MAX_WINDOW_LENGTH} characters",
-                )
-                return
             self.window = window or None
             self.state = State.CHALLENGED
             self.outlet.send(wamp.Challenge("ticket"))
