@@ -1,0 +1,54 @@
+"""What the set-up asks of the system: only what is missing, and in one line."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
+NEEDED = ("python3", "node", "npm", "curl")
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """A folder of commands with all that is needed, and a user who is not root."""
+    for name in NEEDED:
+        found = shutil.which(name)
+        assert found is not None, f"the tests need {name}"
+        stub(tmp_path / name, f'PATH="{os.environ["PATH"]}" exec {found} "$@"')
+    stub(tmp_path / "id", "echo 1000")
+    return tmp_path
+
+
+def stub(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
+
+
+def require(system: Path, what: str) -> subprocess.CompletedProcess[str]:
+    command = ["/bin/sh", str(REQUIRE), what]
+    return subprocess.run(command, env={"PATH": str(system)}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("what", ["run", "test"])
+def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> None:
+    done = require(system, what)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("python3", "python3-venv"), ("node", "nodejs"), ("npm", "npm"), ("curl", "curl")]
+)
+def test_what_is_missing_is_named_in_one_line(system: Path, name: str, package: str) -> None:
+    stub(system / name, "exit 1")
+    done = require(system, "test")
+    assert done.returncode == 1
+    assert done.stderr == f"make needs more of this system; type: apt-get install {package}\n"
+
+
+def test_the_server_needs_no_node(system: Path) -> None:
+    for name in ("node", "npm", "curl"):
+        (system / name).unlink()
+    assert require(system, "run").returncode == 0
