@@ -78,6 +78,19 @@ def follow(server: subprocess.Popen[str], **guide: str) -> None:
             print(GUIDE.format(**guide, sample=SAMPLE), flush=True)
 
 
+def pass_on_the_first_signal(server: subprocess.Popen[str]) -> None:
+    """Stop the server when this is told to stop; its last lines are still to be shown."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(*_: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        server.send_signal(signal.SIGINT)
+
+    for each in signals:
+        signal.signal(each, stop)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start tuleaprt on its defaults and say how to use it.")
     parser.add_argument("--config", type=Path, help="a configuration file, instead of the defaults")
@@ -97,11 +110,13 @@ def main() -> int:
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "tuleaprt"]
     if arguments.config:
         twistd += ["--config", str(arguments.config.resolve())]
-    with subprocess.Popen(twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        # Ctrl-C on a terminal reaches the server too; its last lines are still to be shown.
-        signal.signal(signal.SIGINT, lambda *_: server.send_signal(signal.SIGINT))
+    # In a session of its own, or Ctrl-C on a terminal would reach the server twice.
+    with subprocess.Popen(
+        twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        pass_on_the_first_signal(server)
         follow(server, ticket=ticket, realm=config.realtime.realm)
-    stopped_by_hand = server.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    stopped_by_hand = server.returncode == -signal.SIGINT
     return 0 if stopped_by_hand else server.returncode
 
 

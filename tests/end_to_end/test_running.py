@@ -1,7 +1,9 @@
 """Starting, stopping and being shown how to use it."""
 
+import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,18 @@ async def test_the_ticket_of_make_run_is_signed_with_the_configured_key(tmp_path
     token = (await run.written(r"^  (eyJ\S+)$"))[1]
     assert jwt.decode(token, "c" * 88, algorithms=["HS256"])["data"]["user_id"] == 102
     assert await run.stop("INT") == 0
+
+
+@ensure
+async def test_ctrl_c_on_a_terminal_stops_it_without_noise(tmp_path: Path) -> None:
+    # On a terminal the whole foreground group gets the signal, and impatient people press twice.
+    run = Process.start(["/usr/bin/setsid", *RUN, "--state", str(tmp_path)], ANYWHERE)
+    await run.written("Ctrl-C stops the server")
+    for _ in range(2):
+        os.killpg(run.transport.pid, signal.SIGINT)
+    assert await run.ended() == 0
+    assert run.lines[-1].endswith("Server Shut Down.")
+    assert not [line for line in run.lines if "Traceback" in line]
 
 
 @ensure
