@@ -11,6 +11,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 # A machine that is busy with other tests is slow, not wrong.
 settings.register_profile("tuleaprt", deadline=None)
+settings.register_profile("fuzz", deadline=None, max_examples=50_000)
 settings.load_profile("tuleaprt")
 
 

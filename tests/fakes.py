@@ -2,19 +2,27 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jwt
 from autobahn.wamp.message import Message as WampMessage
 
-from tuleaprt.errors import TicketExpired, TicketRefused
+from tuleaprt.errors import RequestError, TicketExpired, TicketRefused
 from tuleaprt.tuleap.message import Message, decode
 from tuleaprt.tuleap.rights import Rights
 from tuleaprt.wamp.auth import Identity, Role
-from tuleaprt.wamp.broker import Kwargs, Publication, Window
+from tuleaprt.wamp.broker import Dispatch
+from tuleaprt.wamp.calls import Procedure
+from tuleaprt.wamp.history import History
+from tuleaprt.wamp.identifiers import Match, anchor_id
 from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.procedures import Procedures
+from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Window
+from tuleaprt.wamp.realm import Realm
+from tuleaprt.wamp.router import Router
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tuleap"
 WIRE = sorted((FIXTURES / "wire").glob("*.body"))
@@ -79,15 +87,110 @@ def publication(
     view: Callable[[frozenset[str], int | None], Kwargs | None] | None = None,
     submitters: Iterable[int] = (),
     sender: Window | None = None,
+    id: int = 77,
+    args: Sequence[Any] = (),
+    audience: Audience | None = None,
+    size: int = 100,
 ) -> Publication:
+    """Everybody gets it, unless a view says otherwise."""
     whole = {"cmd": "kanban:delete", "data": ""} if kwargs is None else kwargs
     return Publication(
-        id=77,
+        id=id,
         topic=topic,
+        args=args,
         kwargs=whole,
         view=view or (lambda groups, user_id: whole),
         submitters=frozenset(submitters),
         sender=sender,
+        audience=audience,
+        size=size,
+    )
+
+
+def untold(id: int = 77, topic: str = KANBAN) -> Publication:
+    """A publication that has its id and nothing else."""
+    return Publication(id=id, topic=topic, kwargs=None, view=lambda groups, user_id: None)
+
+
+def history(
+    *, events_per_topic: int = 500, seconds: float = 600, max_bytes: int = 2**26, epoch: bytes = b"e"
+) -> History:
+    return History(
+        events_per_topic=events_per_topic,
+        seconds=seconds,
+        max_bytes=max_bytes,
+        anchor=lambda pattern, place: anchor_id(epoch, pattern, place),
+    )
+
+
+class Sent:
+    """What a realm sends on its way, and what it notes of operators."""
+
+    def __init__(self) -> None:
+        self.dispatches: list[Dispatch] = []
+        self.deeds: list[tuple[int, str, str]] = []
+
+    def audit(self, session: int, identity: Identity, deed: str, what: str) -> None:
+        self.deeds.append((session, deed, what))
+
+    def take(self) -> list[tuple[str, list[Any]]]:
+        """Topic and args of what was sent since, whoever receives it: the meta events."""
+        taken = [(it.publication.topic, list(it.publication.args)) for it in self.dispatches]
+        self.dispatches.clear()
+        return taken
+
+
+def new_realm(sent: Sent | None = None, *, max_subscriptions: int = 9, **limits: Any) -> Realm:
+    """A realm named tuleap, whose sessions have the ids 5000, 5001 …"""
+    sent = sent or Sent()
+    return Realm(
+        "tuleap",
+        policy=Everything(),
+        history=history(**limits),
+        new_id=count(5000).__next__,
+        deliver=sent.dispatches.append,
+        audit=sent.audit,
+        max_subscriptions=max_subscriptions,
+    )
+
+
+class Publishing:
+    """A Publisher that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[Any], dict[str, Any], Audience]] = []
+        self.answers: list[Callable[[int | RequestError], None]] = []
+
+    def publish(
+        self,
+        topic: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        audience: Audience,
+        answer: Callable[[int | RequestError], None],
+    ) -> None:
+        self.asked.append((topic, list(args), dict(kwargs), audience))
+        self.answers.append(answer)
+
+
+def new_router(
+    realm: Realm,
+    authenticator: Any = None,
+    *,
+    publisher: Any = None,
+    anonymous: Identity | None = None,
+    requests_per_second: float = 1000,
+    others: Mapping[str, Procedure] | None = None,
+) -> Router:
+    return Router(
+        realm=realm,
+        authenticator=authenticator or Tickets(),
+        procedures=Procedures(realm, others or {}),
+        publisher=publisher or Publishing(),
+        anonymous=anonymous,
+        open_timeout=10,
+        goodbye_timeout=20,
+        requests_per_second=requests_per_second,
     )
 
 
@@ -122,21 +225,21 @@ class Tickets:
         return self.identities[ticket]
 
 
-class Member:
-    """A session, to its realm."""
-
-    def __init__(self) -> None:
-        self.id = 0
-        self.identity: Identity = identity()
-        self.window: str | None = None
-        self.subscriptions: set[int] = set()
-
-
 class RecordingOutlet:
-    """An Outlet that remembers what a session did with it, in order."""
+    """An Outlet that remembers what a session did with it, in order, and when it is to be woken."""
 
     def __init__(self) -> None:
         self.done: list[Any] = []
+        self.description = {"type": "websocket", "protocol": "wamp.2.json", "peer": "tcp4:192.0.2.1:7"}
+        self.longest = 2**20
+        self.waking_at = float("inf")
+        self.is_paused = False
+
+    def wake_at(self, when: float) -> None:
+        self.waking_at = when
+
+    def pause(self, is_paused: bool) -> None:
+        self.is_paused = is_paused
 
     def send(self, message: WampMessage) -> None:
         self.done.append(message.marshal())
@@ -149,11 +252,36 @@ class RecordingOutlet:
         return done
 
 
-class Everything:
-    """A Policy that allows every topic but org.tuleap.secret."""
+class Member:
+    """A session, to its realm. ``dismissed`` and ``lost`` are what the realm did to it."""
 
-    def may_subscribe(self, identity: Identity, topic: str) -> bool:
-        return topic != "org.tuleap.secret"
+    def __init__(self, **of_identity: Any) -> None:
+        self.id = 0
+        self.identity: Identity = identity(**of_identity)
+        self.window: str | None = None
+        self.subscriptions: set[int] = set()
+        self.authmethod = "ticket"
+        self.outlet = RecordingOutlet()
+        self.dismissed: list[tuple[End, str, str | None]] = []
+        self.lost: list[tuple[int, str]] = []
+        self.leave: Callable[[Any], None] = lambda session: None
+
+    def dismiss(self, end: End, reason: str, message: str | None, now: float) -> None:
+        self.dismissed.append((end, reason, message))
+        self.leave(self)
+
+    def revoked(self, subscription: int, reason: str) -> None:
+        self.lost.append((subscription, reason))
+
+
+class Everything:
+    """A Policy that allows every topic but org.tuleap.secret, which may be another one meanwhile."""
+
+    def __init__(self) -> None:
+        self.secrets = {"org.tuleap.secret"}
+
+    def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool:
+        return topic not in self.secrets
 
 
 class CountingMetrics:

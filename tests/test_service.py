@@ -114,6 +114,23 @@ def test_a_port_that_is_taken_is_said_and_ends_it(
         service(reactor).privilegedStartService()
     first, private, public = str(stop.value.code).splitlines()
     assert first == "tuleaprt does not start:"
-    assert private.startswith("the private site: ")
-    assert public.startswith("the public site: ")
+    assert private.startswith("[listen] private: ")
+    assert public.startswith("[listen] public: ")
     assert "Address already in use" in private
+
+
+def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: Log) -> None:
+    made = service(
+        reactor,
+        TULEAPRT_LISTEN__DEBUG='["tcp:2997:interface=127.0.0.1"]',
+        TULEAPRT_LISTEN__RAWSOCKET='["unix:/tmp/tuleaprt-test:mode=0660"]',
+    )
+    made.privilegedStartService()
+    (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
+    assert "IS AN OPERATOR" in warning["log_format"]
+    assert "rawsocket listens on unix:/tmp/tuleaprt-test" in log.lines
+
+
+def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
+    assert line.startswith("[listen] debug: 'tcp:2997': whoever connects there is an operator")

@@ -37,11 +37,13 @@ class Realtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """Twisted endpoint strings of the two sites, and the names that the private one answers to."""
+    """Twisted endpoint strings, and the names that the private site answers to."""
 
     private: Texts = ("tcp:2999:interface=127.0.0.1",)
     private_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
     public: Texts = ("tcp:2998:interface=127.0.0.1",)
+    rawsocket: tuple[Text, ...] = ()
+    debug: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +62,19 @@ class Limits:
 
     max_connections: Count = 20_000
     max_subscriptions_per_session: Count = 200
+    requests_per_second: Count = 50
     max_message_size: Count = 262_144
     max_outbox: Count = 1_048_576
     max_post_size: Count = 8_388_608
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How much of what was published is kept for those who come back. Seconds and bytes."""
+
+    events_per_topic: Count = 500
+    seconds: Seconds = 600
+    bytes: Count = 67_108_864
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +85,7 @@ class Config:
     listen: Listen = Listen()
     websocket: WebSocket = WebSocket()
     limits: Limits = Limits()
+    history: History = History()
     key: bytes = field(repr=False)
     post_secret: bytes = field(default=b"", repr=False)
 
@@ -82,6 +95,7 @@ SECTIONS: dict[str, type[Any]] = {
     "listen": Listen,
     "websocket": WebSocket,
     "limits": Limits,
+    "history": History,
 }
 
 
@@ -110,6 +124,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         listen=Listen(**values["listen"]),
         websocket=WebSocket(**values["websocket"]),
         limits=Limits(**values["limits"]),
+        history=History(**values["history"]),
         key=_key(realtime, environment),
         post_secret=_post_secret(realtime),
     )

@@ -11,17 +11,21 @@
     ├── TicketError            no session for this ticket
     │   ├── TicketExpired
     │   └── TicketRefused
+    ├── PositionLost           the history does not reach back so far
     ├── ProtocolViolation      a peer does not speak WAMP; its session ends
     └── RequestError           a WAMP request is answered by an ERROR
         ├── InvalidUri
+        ├── InvalidArgument
         ├── NotAuthorized
+        ├── NoSuchSession
         ├── NoSuchSubscription
         ├── NoSuchRegistration
         ├── NoSuchProcedure
-        ├── OptionNotAllowed
-        └── LimitExceeded
+        ├── LimitExceeded
+        ├── RateExceeded
+        └── Unavailable
 
-No HTTP status and no WAMP URI here: ``web.resource`` and ``wamp.session`` translate.
+No HTTP status and no WAMP URI here: ``web.resource`` and ``wamp.uris`` translate.
 """
 
 
@@ -75,6 +79,10 @@ class TicketRefused(TicketError):
     """The ticket was never good."""
 
 
+class PositionLost(TuleaprtError):
+    """A publication id that the history does not know, or after which something has gone from it."""
+
+
 class ProtocolViolation(TuleaprtError):
     """What came is not WAMP, or not in its place. The text is for the peer; ``what`` is for the log."""
 
@@ -91,8 +99,16 @@ class InvalidUri(RequestError):
     """A URI that breaks the specification's rules."""
 
 
+class InvalidArgument(RequestError):
+    """A procedure's argument, or a publication's payload, that is not accepted; the text names it."""
+
+
 class NotAuthorized(RequestError):
     """The session may not do that."""
+
+
+class NoSuchSession(RequestError):
+    """The session is unknown, or is the caller's own, which it cannot kill."""
 
 
 class NoSuchSubscription(RequestError):
@@ -107,9 +123,13 @@ class NoSuchProcedure(RequestError):
     """No procedure has this name."""
 
 
-class OptionNotAllowed(RequestError):
-    """An option that this router does not offer."""
-
-
 class LimitExceeded(RequestError):
     """The session already has as much of it as one session may have."""
+
+
+class RateExceeded(RequestError):
+    """The session asks faster than it may, and has done so for a while."""
+
+
+class Unavailable(RequestError):
+    """The request is sound, but cannot be served now."""

@@ -3,17 +3,16 @@
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from autobahn.twisted.resource import WebSocketResource
 from autobahn.util import id as random_id
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 
@@ -21,18 +20,27 @@ from tuleaprt.config import Config, load
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.listening import Listener, address, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
-from tuleaprt.relay.relay import Post, Relay
-from tuleaprt.transport.factories import WebSocketFactory
+from tuleaprt.relay.relay import Input, Relay
+from tuleaprt.transport.entrance import EntranceFactory
+from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
+from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
-from tuleaprt.wamp.outlet import Outlet
+from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Identity
+from tuleaprt.wamp.history import History
+from tuleaprt.wamp.identifiers import anchor_id
+from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.session import Session
+from tuleaprt.wamp.router import Router
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite, root
+
+log = Logger()
 
 IDLE_HTTP_SECONDS = 60
 """How long Tuleap may keep a connection to the private site without a request on it."""
@@ -63,40 +71,70 @@ def makeService(  # the name that twistd calls
 def compose(config: Config, reactor: Any) -> "TuleaprtService":
     """
     Raises:
-        ConfigError: an endpoint or an origin cannot be understood.
+        ConfigError: an endpoint or an origin cannot be understood, or must not be.
     """
     metrics = PrometheusMetrics()
     faults = Faults(metrics)
     fanout = Fanout(reactor, metrics=metrics, faults=faults)
+    journal = MemoryJournal[Input](secrets.token_bytes(32))
     realm = Realm(
         config.realtime.realm,
         policy=RoomPolicy(),
+        history=History(
+            events_per_topic=config.history.events_per_topic,
+            seconds=config.history.seconds,
+            max_bytes=config.history.bytes,
+            anchor=partial(anchor_id, journal.epoch),
+        ),
         new_id=random_id,
+        deliver=fanout.deliver,
+        audit=audit,
         max_subscriptions=config.limits.max_subscriptions_per_session,
     )
-    journal = MemoryJournal[Post](secrets.token_bytes(32))
-    relay = Relay(realm, journal, fanout.deliver, seconds=reactor.seconds, metrics=metrics, faults=faults)
-    verifier = TicketVerifier(
-        config.key,
-        algorithms=config.realtime.algorithms,
-        max_lifetime=config.realtime.max_token_lifetime,
+    relay = Relay(realm, journal, run=ensureDeferred, seconds=reactor.seconds, metrics=metrics, faults=faults)
+    router = Router(
+        realm=realm,
+        authenticator=TicketVerifier(
+            config.key,
+            algorithms=config.realtime.algorithms,
+            max_lifetime=config.realtime.max_token_lifetime,
+        ),
+        procedures=Procedures(realm, {}),
+        publisher=relay,
+        anonymous=None,
+        open_timeout=config.websocket.open_timeout,
+        goodbye_timeout=config.websocket.ping_timeout,
+        requests_per_second=config.limits.requests_per_second,
+    )
+    hub = Hub(
+        clock=reactor,
+        fanout=fanout,
+        metrics=metrics,
+        faults=faults,
+        max_connections=config.limits.max_connections,
+        max_message_size=config.limits.max_message_size,
+        max_outbox=config.limits.max_outbox,
+    )
+    listen = config.listen
+    return TuleaprtService(
+        [
+            *listeners(
+                reactor, "private", listen.private, private_site(config, reactor, relay, metrics, faults)
+            ),
+            *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
+            *listeners(reactor, "rawsocket", listen.rawsocket, RawSocketFactory(hub, router)),
+            *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
+        ],
+        hub,
     )
 
-    def new_session(outlet: Outlet, opened: float) -> Session:
-        return Session(
-            realm,
-            verifier,
-            outlet,
-            opened=opened,
-            open_timeout=config.websocket.open_timeout,
-            goodbye_timeout=config.websocket.ping_timeout,
-        )
 
-    websockets = WebSocketFactory(
-        config, new_session, clock=reactor, fanout=fanout, metrics=metrics, faults=faults
-    )
+def private_site(
+    config: Config, reactor: Any, relay: Relay, metrics: PrometheusMetrics, faults: Faults
+) -> PrivateSite:
+    """Where Tuleap posts."""
     post = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
-    private = PrivateSite(
+    return PrivateSite(
         root({"message": post, "metrics": MetricsResource(metrics, faults)}),
         hosts=config.listen.private_hosts,
         clock=reactor,
@@ -104,44 +142,50 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         max_body=config.limits.max_post_size,
         faults=faults,
     )
-    public = BoundedSite(
-        root({"ws": cast(Any, WebSocketResource(websockets))}),
+
+
+def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+    """Where browsers connect."""
+    allowed = allowed_origins(config.websocket.allowed_origins)
+    return EntranceFactory(
+        WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
+        site=BoundedSite(
+            root({}),
+            clock=reactor,
+            timeout=config.websocket.open_timeout,
+            max_body=0,
+            faults=hub.faults,
+            closes=True,
+        ),
         clock=reactor,
-        timeout=config.websocket.open_timeout,
-        max_body=0,
-        faults=faults,
+        open_timeout=config.websocket.open_timeout,
     )
-    listeners = [
-        Listener(site, _endpoint(reactor, site, description), factory)
-        for site, descriptions, factory in (
-            ("private", config.listen.private, private),
-            ("public", config.listen.public, public),
-        )
-        for description in descriptions
-    ]
-    return TuleaprtService(listeners, websockets, fanout)
+
+
+def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+    """Where tools that know no tickets are operators. No web page is."""
+    router = replace(router, anonymous=ANONYMOUS_OPERATOR)
+    return EntranceFactory(
+        WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
+        rawsockets=RawSocketFactory(hub, router),
+        clock=reactor,
+        open_timeout=config.websocket.open_timeout,
+    )
+
+
+def audit(session: int, identity: Identity, deed: str, what: str) -> None:
+    """One line for each thing that an operator does."""
+    log.info(
+        "audit: operator {user} session={session} {deed} {what!r}",
+        user=identity.authid,
+        session=session,
+        deed=deed,
+        what=what,
+    )
 
 
 def _not_started(problems: Iterable[str]) -> SystemExit:
     return SystemExit("\n".join(("tuleaprt does not start:", *problems)))
-
-
-def _endpoint(reactor: Any, site: str, description: str) -> IStreamServerEndpoint:
-    try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
-        return endpoint
-    except Exception as error:
-        # Twisted's parsers raise whatever comes: ValueError, KeyError, TypeError.
-        raise ConfigError(f"[listen] {site}: {description!r} is no endpoint: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One endpoint of one site."""
-
-    site: str
-    endpoint: IStreamServerEndpoint
-    factory: IProtocolFactory
 
 
 class TuleaprtService(Service):
@@ -154,10 +198,9 @@ class TuleaprtService(Service):
     name = "tuleaprt"
     log = Logger()
 
-    def __init__(self, listeners: list[Listener], websockets: WebSocketFactory, fanout: Fanout) -> None:
+    def __init__(self, listeners: list[Listener], hub: Hub) -> None:
         self._listeners = listeners
-        self._websockets = websockets
-        self._fanout = fanout
+        self._hub = hub
         self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
@@ -165,13 +208,13 @@ class TuleaprtService(Service):
         super().privilegedStartService()
         problems: list[str] = []
 
-        def failed(failure: Failure, site: str) -> None:
-            problems.append(f"the {site} site: {failure.getErrorMessage()}")
+        def failed(failure: Failure, listener: Listener) -> None:
+            problems.append(f"[listen] {listener.name}: {failure.getErrorMessage()}")
 
         for listener in self._listeners:
             listening = listener.endpoint.listen(listener.factory)
-            listening.addCallback(self._listening, listener.site)
-            listening.addErrback(failed, listener.site)
+            listening.addCallback(self._listening, listener)
+            listening.addErrback(failed, listener)
         # Of the endpoints that a server has, none takes its time to fail.
         if problems:
             raise _not_started(problems)
@@ -183,19 +226,24 @@ class TuleaprtService(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         stopped = gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
-        return stopped.addCallback(lambda _: self._close_websockets())
+        return stopped.addCallback(lambda _: self._close_connections())
 
-    def _close_websockets(self) -> Deferred[None]:
+    def _close_connections(self) -> Deferred[None]:
         closed: Deferred[None] = Deferred()
 
         def close() -> None:
-            self._websockets.shut_down().chainDeferred(closed)
+            self._hub.shut_down().chainDeferred(closed)
 
-        self._fanout.then(close)
-        return closed.addCallback(lambda _: self._fanout.stop())
+        self._hub.fanout.then(close)
+        return closed.addCallback(lambda _: self._hub.fanout.stop())
 
-    def _listening(self, port: IListeningPort, site: str) -> None:
+    def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._ports.append(port)
-        host: Any = port.getHost()
-        address = f"{host.host}:{host.port}" if hasattr(host, "port") else f"unix:{os.fsdecode(host.name)}"
-        self.log.info("{site} site listens on {address}", site=site, address=address)
+        self.log.info("{title} listens on {address}", title=listener.title, address=address(port))
+        if listener.is_open:
+            self.log.emit(
+                LogLevel.warn,
+                "{name} IS OPEN: WHOEVER CONNECTS TO {address} IS AN OPERATOR AND SEES EVERYTHING",
+                name=listener.name,
+                address=address(port),
+            )

@@ -18,10 +18,14 @@ ANY_PORT = '["tcp:0:interface=127.0.0.1"]'
 class Server:
     """``twistd -n tuleaprt`` on ports of its own, with the key of the fixtures."""
 
-    def __init__(self, process: Process, private: int, public: int) -> None:
+    def __init__(
+        self, process: Process, private: int, public: int, rawsocket: int = 0, debug: int = 0
+    ) -> None:
         self.process = process
         self.private = private
         self.public = public
+        self.rawsocket = rawsocket
+        self.debug = debug
         self.url = f"ws://127.0.0.1:{public}/ws"
 
     @classmethod
@@ -39,7 +43,13 @@ class Server:
         await process.written("tuleaprt is ready$")
         private = await process.written(r"private site listens on 127\.0\.0\.1:(\d+)$")
         public = await process.written(r"public site listens on 127\.0\.0\.1:(\d+)$")
-        return cls(process, int(private[1]), int(public[1]))
+        others = [
+            int((await process.written(rf"{name} listens on 127\.0\.0\.1:(\d+)$"))[1])
+            if f"TULEAPRT_LISTEN__{name.upper()}" in environment
+            else 0
+            for name in ("rawsocket", "debug")
+        ]
+        return cls(process, int(private[1]), int(public[1]), *others)
 
     async def request(
         self, method: str, path: str, body: bytes | None = None, port: int | None = None, **headers: str

@@ -48,10 +48,21 @@ def talk(port: int, opening: bytes, *frames: bytes) -> bytes:
                 connection.sendall(data)
             while data := connection.recv(65536):
                 answer += data
-                if (at := data.find(b"\x88")) >= 0:
-                    # A close frame: answer it, as a browser does.
-                    connection.sendall(frame(data[at + 2 : at + 4], 8))
+                if code := close_code(answer):
+                    # As a browser does.
+                    connection.sendall(frame(code, 8))
         return answer
+
+
+def close_code(answer: bytes) -> bytes:
+    """The code of the close frame, if there is one."""
+    rest = answer.partition(b"\r\n\r\n")[2]
+    while len(rest) > 3:
+        length, start = (int.from_bytes(rest[2:4]), 4) if rest[1] == 126 else (rest[1], 2)
+        if rest[0] == 0x88:
+            return rest[start : start + 2]
+        rest = rest[start + length :]
+    return b""
 
 
 @pytest_twisted.async_yield_fixture(scope="module")
@@ -159,7 +170,7 @@ async def test_what_is_no_http(server: Server, bystander: Client, data: bytes) -
     [
         (b"Origin: https://evil.example\r\n", b" 403 "),
         (b"Origin: null\r\n", b" 40"),
-        (b"Sec-WebSocket-Protocol: wamp.2.cbor\r\n", b" 400 "),
+        (b"Sec-WebSocket-Protocol: wamp.2.ubjson\r\n", b" 400 "),
         (b"Sec-WebSocket-Version: 8\r\n", b" 400 "),
     ],
 )

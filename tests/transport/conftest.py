@@ -1,4 +1,4 @@
-"""A server and a browser of it, in memory."""
+"""A server and its clients, in memory."""
 
 from collections.abc import Iterator
 

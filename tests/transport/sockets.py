@@ -1,83 +1,184 @@
-"""A browser in memory: bytes into a Connection, frames out of it, no network and no reactor."""
+"""Clients in memory: bytes into a connection, frames out of it, no network and no reactor."""
 
-import json
 import struct
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
+import cbor2
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.conftest import TurningClock
-from tests.fakes import KEY, CountingMetrics, Everything, Tickets, identity
-from tuleaprt.config import Config, Limits, WebSocket
+from tests.fakes import CountingMetrics, Everything, Sent, Tickets, history, identity, new_router
+from tuleaprt.config import WebSocket
 from tuleaprt.faults import Faults
-from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.factories import WebSocketFactory
+from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
-from tuleaprt.wamp.auth import Authenticator
-from tuleaprt.wamp.broker import Publication
-from tuleaprt.wamp.outlet import Outlet
+from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.rawsocket import RawSocketConnection
+from tuleaprt.transport.serializers import CBOR, JSON, Serializer
+from tuleaprt.transport.websocket import WebSocketConnection
+from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator, Role
+from tuleaprt.wamp.publication import Publication
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.session import Session
 
 HELLO = [1, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"]}]
 MASK = b"\x11\x22\x33\x44"
+MAX_MESSAGE = 2048
 
 
 class Wire(StringTransport):
-    """What lies between; twisted.web leaves its channel behind as a producer."""
+    """What lies between; an Entrance puts another protocol in its place."""
+
+    protocol: Any = None
+    keeps_alive = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keeps_alive = bool(enabled)
 
     def unregisterProducer(self) -> None:
         self.producer = None
 
 
 class Server:
-    """A factory with everything that it needs."""
+    """Both factories with everything that they need. The tickets ``good`` and ``operator`` are known."""
 
     def __init__(
-        self, clock: TurningClock, authenticator: Authenticator | None = None, **websocket: Any
+        self,
+        clock: TurningClock,
+        authenticator: Authenticator | None = None,
+        *,
+        anonymous: bool = False,
+        max_connections: int = 9,
+        requests_per_second: float = 1000,
+        lifetime: float = 600,
+        **websocket: Any,
     ) -> None:
         self.clock = clock
         self.metrics = CountingMetrics()
         faults = Faults(self.metrics)
         self.fanout = Fanout(clock, metrics=self.metrics, faults=faults)
-        self.realm = Realm("tuleap", policy=Everything(), new_id=count(5000).__next__, max_subscriptions=9)
-        self.authenticator = authenticator or Tickets(good=identity(102, expires_at=clock.seconds() + 600))
-        config = Config(
-            key=KEY,
-            websocket=WebSocket(**{"open_timeout": 10, "ping_timeout": 20, "ping_interval": 25} | websocket),
-            limits=Limits(max_message_size=2000, max_outbox=100),
+        self.sent = Sent()
+        self.policy = Everything()
+        ids = iter(range(5000, 10**9))
+        self.realm = Realm(
+            "tuleap",
+            policy=self.policy,
+            history=history(),
+            new_id=ids.__next__,
+            deliver=self.fanout.deliver,
+            audit=self.sent.audit,
+            max_subscriptions=9,
         )
-        self.factory = WebSocketFactory(
-            config, self.new_session, clock=clock, fanout=self.fanout, metrics=self.metrics, faults=faults
+        expires_at = clock.seconds() + lifetime
+        known = Tickets(
+            good=identity(102, expires_at=expires_at),
+            other=identity(103, expires_at=expires_at),
+            operator=identity(1, role=Role.OPERATOR, expires_at=expires_at),
         )
-
-    def new_session(self, outlet: Outlet, opened: float) -> Session:
-        return Session(
-            self.realm, self.authenticator, outlet, opened=opened, open_timeout=10, goodbye_timeout=20
+        self.router = new_router(
+            self.realm,
+            authenticator or known,
+            anonymous=ANONYMOUS_OPERATOR if anonymous else None,
+            requests_per_second=requests_per_second,
         )
+        self.hub = Hub(
+            clock=clock,
+            fanout=self.fanout,
+            metrics=self.metrics,
+            faults=faults,
+            max_connections=max_connections,
+            max_message_size=MAX_MESSAGE,
+            max_outbox=100,
+        )
+        options = WebSocket(**{"open_timeout": 10, "ping_timeout": 20, "ping_interval": 25} | websocket)
+        self.origins: set[str] = {"http://127.0.0.1:2998"}
+        self.websockets = WebSocketFactory(
+            self.hub, self.router, options, allows=lambda origin, host: origin in self.origins
+        )
+        self.rawsockets = RawSocketFactory(self.hub, self.router)
 
     def publish(self, publication: Publication) -> None:
-        for dispatch in self.realm.publish(publication):
-            self.fanout.deliver(dispatch)
+        self.realm.publish(publication, self.clock.seconds())
 
     def pass_time(self, seconds: float) -> None:
         """In steps, as timers that set timers need."""
         for _ in range(int(seconds * 4)):
             self.clock.advance(0.25)
 
+    def sizes(self) -> tuple[int, int, int]:
+        """Sessions, subscriptions, connections."""
+        realm = self.realm
+        return len(realm.sessions), len(realm.broker.subscriptions), len(self.hub.connections)
 
-class Browser:
+
+class Peer:
+    """A client of a Server, over whatever transport."""
+
+    connection: WebSocketConnection | RawSocketConnection
+
+    def __init__(self, server: Server, serializer: Serializer = JSON) -> None:
+        self.server = server
+        self.serializer = serializer
+        self.transport = Wire()
+        self.is_lost = False
+
+    def greet(self) -> None:
+        """Do the transport's own handshake."""
+        raise NotImplementedError
+
+    def send(self, payload: bytes) -> None:
+        raise NotImplementedError
+
+    def frames(self, received: bytes) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def say(self, message: object) -> list[Any]:
+        self.send(self.serializer.encode(message))
+        return self.take()
+
+    def join(self, ticket: str = "good", *, roles: object = None, **extra: object) -> list[Any]:
+        self.greet()
+        details = {**HELLO[2], "roles": roles or {"subscriber": {}}, "authextra": extra}  # type: ignore[dict-item]
+        return self.say([1, "tuleap", details]) + self.say([5, ticket, {}])
+
+    def take(self) -> list[Any]:
+        """What came since: WAMP messages as lists, a WebSocket's close as (code, reason)."""
+        received = self.transport.value()
+        self.transport.clear()
+        return list(self.frames(received))
+
+    def read(self, payload: bytes) -> Any:
+        """By another library than the server's, where there is one."""
+        return cbor2.loads(payload) if self.serializer is CBOR else self.serializer.decode(payload)
+
+    def is_ended(self) -> bool:
+        """Whether the server has closed, after what was taken last."""
+        line = self.connection.line
+        return line is None or not line.is_open
+
+    def lose(self) -> None:
+        """Doing so again changes nothing."""
+        if not self.is_lost:
+            self.is_lost = True
+            self.connection.connectionLost(Failure(ConnectionDone()))
+
+
+class Browser(Peer):
     """One WebSocket of a Server."""
 
-    def __init__(self, server: Server) -> None:
-        self.transport = Wire()
-        self.transport.registerProducer(object(), True)
-        self.connection: Connection = server.factory.buildProtocol(None)  # type: ignore[assignment]
+    connection: WebSocketConnection
+
+    def __init__(self, server: Server, serializer: Serializer = JSON) -> None:
+        super().__init__(server, serializer)
+        self.connection = server.websockets.buildProtocol(None)
         self.connection.makeConnection(self.transport)
+
+    def greet(self) -> None:
+        self.handshake()
 
     def handshake(self, path: str = "/ws", **headers: str | None) -> str:
         """Open it, and return the head of the answer."""
@@ -87,7 +188,7 @@ class Browser:
             "Connection": "Upgrade",
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Protocol": "wamp.2.json",
+            "Sec-WebSocket-Protocol": f"wamp.2.{self.serializer.name}",
         }
         all_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
         lines = [f"{name}: {value}" for name, value in all_headers.items() if value is not None]
@@ -96,6 +197,9 @@ class Browser:
         self.transport.clear()
         self.transport.write(rest)
         return head.decode()
+
+    def send(self, payload: bytes) -> None:
+        self.send_frame(2 if self.serializer.is_binary else 1, payload)
 
     def send_frame(self, opcode: int, payload: bytes) -> None:
         length = len(payload)
@@ -108,31 +212,52 @@ class Browser:
         masked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
         self.connection.dataReceived(bytes([0x80 | opcode]) + size + MASK + masked)
 
-    def say(self, message: object) -> list[Any]:
-        self.send_frame(1, json.dumps(message).encode())
-        return self.take()
+    def frames(self, received: bytes) -> Iterator[Any]:
+        while received:
+            opcode, length, start = received[0] & 0x0F, received[1], 2
+            if length == 126:
+                length, start = int.from_bytes(received[2:4]), 4
+            payload, received = received[start : start + length], received[start + length :]
+            if opcode == (2 if self.serializer.is_binary else 1):
+                yield self.read(payload)
+            elif opcode == 8:
+                yield (int.from_bytes(payload[:2]), payload[2:].decode())
 
-    def join(self, ticket: str = "good") -> list[Any]:
-        self.handshake()
-        return self.say(HELLO) + self.say([5, ticket, {}])
 
-    def take(self) -> list[Any]:
-        """What came since: WAMP messages as lists, a close frame as (code, reason)."""
-        received = self.transport.value()
+class Program(Peer):
+    """One RawSocket of a Server; it takes messages of 2^(9 + ``exponent``) bytes."""
+
+    connection: RawSocketConnection
+
+    def __init__(self, server: Server, serializer: Serializer = JSON, exponent: int = 15) -> None:
+        super().__init__(server, serializer)
+        self.exponent = exponent
+        self.pongs: list[bytes] = []
+        self.connection = server.rawsockets.buildProtocol(None)
+        self.connection.makeConnection(self.transport)
+
+    def greet(self) -> None:
+        self.handshake(bytes([0x7F, self.exponent << 4 | self.serializer.rawsocket_id, 0, 0]))
+
+    def handshake(self, octets: bytes) -> bytes:
+        self.connection.dataReceived(octets)
+        answer = self.transport.value()
         self.transport.clear()
-        return list(_messages(received))
+        return answer
 
-    def lose(self) -> None:
-        self.connection.connectionLost(Failure(ConnectionDone()))
+    def send(self, payload: bytes) -> None:
+        self.send_frame(0, payload)
 
+    def send_frame(self, type: int, payload: bytes) -> None:
+        self.connection.dataReceived(bytes([type]) + len(payload).to_bytes(3) + payload)
 
-def _messages(received: bytes) -> Iterator[Any]:
-    while received:
-        opcode, length, start = received[0] & 0x0F, received[1], 2
-        if length == 126:
-            length, start = int.from_bytes(received[2:4]), 4
-        payload, received = received[start : start + length], received[start + length :]
-        if opcode == 1:
-            yield json.loads(payload)
-        elif opcode == 8:
-            yield (int.from_bytes(payload[:2]), payload[2:].decode())
+    def frames(self, received: bytes) -> Iterator[Any]:
+        while received:
+            type, end = received[0], 4 + int.from_bytes(received[1:4])
+            assert len(received) >= end, "a frame was cut"
+            payload, received = received[4:end], received[end:]
+            if type == 0:
+                yield self.read(payload)
+            else:
+                assert type == 2
+                self.pongs.append(payload)

@@ -1,208 +1,18 @@
-"""One browser: its frames, its timers, its end."""
-
-from typing import Any
+"""What is the same for every transport: faults, deadlines, one line in the log."""
 
 import pytest
 
 from tests.conftest import Log, TurningClock
-from tests.fakes import KANBAN, publication
-from tests.transport.sockets import HELLO, Browser, Server
-from tuleaprt.errors import TicketRefused
+from tests.transport.sockets import Browser, Peer, Program, Server
+from tuleaprt.errors import ProtocolViolation, TicketRefused
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.session import Session
 
-
-def abort_uri(received: list[Any]) -> str:
-    """The reason of the ABORT that came last before the close."""
-    assert received[-2][0] == 3
-    return str(received[-2][2])
+KINDS = [Browser, Program]
 
 
-def test_from_handshake_to_event(browser: Browser, server: Server) -> None:
-    assert "101" in browser.handshake().splitlines()[0]
-    assert browser.say(HELLO) == [[4, "ticket", {}]]
-    ((code, session, _),) = browser.say([5, "good", {}])
-    assert (code, session) == (2, 5000)
-    assert browser.say([32, 1, {}, KANBAN]) == [[33, 1, 1]]
-    server.publish(publication({"cmd": "kanban:edit", "data": "é"}))
-    server.clock.advance(0)
-    assert browser.take() == [[36, 1, 77, {}, [], {"cmd": "kanban:edit", "data": "é"}]]
-
-
-def test_the_server_chooses_the_subprotocol_that_it_speaks(browser: Browser) -> None:
-    head = browser.handshake(Sec_WebSocket_Protocol="wamp.2.flatbuffers, wamp.2.json")
-    assert "Sec-WebSocket-Protocol: wamp.2.json" in head
-
-
-@pytest.mark.parametrize("offered", [None, "wamp.2.flatbuffers", "chat", "WAMP.2.JSON"])
-def test_without_a_common_subprotocol_there_is_no_websocket(browser: Browser, offered: str | None) -> None:
-    assert browser.handshake(Sec_WebSocket_Protocol=offered).startswith("HTTP/1.1 400 ")
-
-
-def test_compression_is_not_accepted(browser: Browser) -> None:
-    assert "permessage-deflate" not in browser.handshake(Sec_WebSocket_Extensions="permessage-deflate")
-
-
-@pytest.mark.parametrize("origin", ["http://127.0.0.1:2998", None])
-def test_own_pages_and_programs_may_connect(browser: Browser, origin: str | None) -> None:
-    assert browser.handshake(Origin=origin).startswith("HTTP/1.1 101 ")
-
-
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "file://", "http://127.0.0.1:2999"])
-def test_page_of_another_origin_is_refused(browser: Browser, origin: str) -> None:
-    assert browser.handshake(Origin=origin).splitlines()[0].split()[1] in ("403", "400")
-    assert browser.transport.disconnecting
-
-
-def test_two_origins_are_refused(browser: Browser) -> None:
-    assert (
-        "101" not in browser.handshake(Origin="http://127.0.0.1:2998, https://evil.example").splitlines()[0]
-    )
-
-
-@pytest.mark.parametrize("path", ["/", "/ws/x", "/ws2", "/message", "//ws"])
-def test_other_paths_are_not_found(browser: Browser, path: str) -> None:
-    assert browser.handshake(path).startswith("HTTP/1.1 404 ")
-
-
-def test_plain_get_shows_no_page_and_redirects_nowhere(browser: Browser) -> None:
-    head = browser.handshake("/ws?redirect=https://evil.example", Upgrade=None)
-    assert head.startswith("HTTP/1.1 426 ")
-    assert "evil" not in head
-
-
-@pytest.mark.parametrize(
-    ("opcode", "payload"),
-    [
-        (1, b"not WAMP"),
-        (1, b""),
-        (1, b"{}"),
-        (1, b"[]"),
-        (1, b"\0"),
-        (1, b"[" * 1900),
-        (1, b'[1,"\\ud800"]'),
-        (1, b"[1e999]"),
-        (2, b"\x93\x01\x02\x03"),
-        (2, b"[]"),
-        (1, b'[32,1,{},"org.tuleap.kanban.3"]'),
-        (1, b"[2,1,{}]"),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("state", ["connected", "challenged"])
-def test_what_is_no_wamp_is_aborted_and_closed(
-    browser: Browser, log: Log, opcode: int, payload: bytes, state: str
-) -> None:
-    browser.handshake()
-    if state == "challenged":
-        browser.say(HELLO)
-    browser.send_frame(opcode, payload)
-    received = browser.take()
-    assert abort_uri(received) == "wamp.error.protocol_violation"
-    assert received[-1] == (1002, "protocol violation")
-    browser.send_frame(8, b"\x03\xea")
-    browser.lose()
-    assert len(log.lines) == 1
-    assert "closed: protocol violation (" in log.lines[0]
-    assert log.tracebacks == []
-
-
-def test_invalid_utf8_is_closed_by_websockets_own_rule(joined: Browser, server: Server) -> None:
-    joined.send_frame(1, b'["\xff"]')
-    assert joined.take()[-1][0] == 1007
-    joined.lose()
-    assert server.metrics.closes == ["protocol violation"]
-
-
-def test_a_message_that_is_too_long_is_not_read(joined: Browser) -> None:
-    joined.send_frame(1, b"x" * 2001)
-    assert joined.take()[-1][0] == 1009
-
-
-def test_unmasked_frame_is_a_violation(joined: Browser) -> None:
-    joined.connection.dataReceived(b"\x81\x02[]")
-    assert joined.take()[-1][0] == 1002
-
-
-def test_nothing_is_done_after_the_close(joined: Browser) -> None:
-    joined.say("nonsense")
-    assert joined.say([32, 1, {}, KANBAN]) == []
-
-
-def test_silence_after_the_handshake_is_closed_in_time(browser: Browser, server: Server, log: Log) -> None:
-    browser.handshake()
-    server.pass_time(9)
-    assert browser.take() == []
-    server.pass_time(1)
-    assert browser.take() == [(1008, "open timeout")]
-    browser.lose()
-    assert [line for line in log.lines if "closed: open timeout" in line]
-
-
-def test_silence_before_the_handshake_is_dropped_in_time(browser: Browser, server: Server) -> None:
-    server.pass_time(11)
-    assert browser.transport.disconnecting
-
-
-def test_the_session_ends_with_its_ticket(clock: TurningClock) -> None:
-    server = Server(clock, ping_interval=10_000)
-    browser = Browser(server)
-    browser.join()
-    server.pass_time(599)
-    assert browser.take() == []
-    server.pass_time(1)
-    ((code, _, reason),) = browser.take()
-    assert (code, reason) == (6, "org.tuleap.error.token_expired")
-    assert browser.say([6, {}, "wamp.close.goodbye_and_out"]) == [(1000, "ticket expired")]
-    browser.lose()
-    server.pass_time(3)
-
-
-def test_goodbye_is_answered_and_closed(joined: Browser) -> None:
-    assert joined.say([6, {}, "wamp.close.close_realm"]) == [
-        [6, {}, "wamp.close.goodbye_and_out"],
-        (1000, "goodbye"),
-    ]
-
-
-def test_a_reply_leaves_behind_the_events_that_were_published_before_it(
-    joined: Browser, server: Server
-) -> None:
-    joined.say([32, 1, {}, KANBAN])
-    server.publish(publication())
-    assert joined.say([32, 2, {}, "another.topic"]) == []
-    server.clock.advance(0)
-    assert [it[0] for it in joined.take()] == [36, 33]
-
-
-def test_nothing_of_a_session_remains_when_it_is_lost(joined: Browser, server: Server) -> None:
-    joined.say([32, 1, {}, KANBAN])
-    joined.lose()
-    sizes = (
-        len(server.realm.sessions),
-        len(server.realm.broker.subscriptions),
-        len(server.factory.connections),
-    )
-    assert sizes == (0, 0, 0)
-    assert server.metrics.closes == ["connection lost"]
-
-
-def test_an_event_for_who_has_just_gone_is_dropped(joined: Browser, server: Server, log: Log) -> None:
-    joined.say([32, 1, {}, KANBAN])
-    server.publish(publication())
-    joined.lose()
-    server.clock.advance(0)
-    assert joined.take() == []
-    assert log.tracebacks == []
-
-
-def test_silent_browser_is_pinged_and_then_dropped(joined: Browser, server: Server, log: Log) -> None:
-    server.pass_time(26)
-    assert joined.transport.value()[0] == 0x89
-    server.pass_time(21)
-    assert joined.transport.disconnecting
-    joined.lose()
-    assert [line for line in log.lines if "closed: ping timeout" in line]
+def explode(*args: object, **kwargs: object) -> None:
+    raise ZeroDivisionError("injected")
 
 
 class Broken:
@@ -212,75 +22,52 @@ class Broken:
         raise ZeroDivisionError("injected")
 
 
-def test_injected_fault_is_a_constant_to_the_peer_and_a_traceback_in_the_log(
-    clock: TurningClock, log: Log
+class Refuses:
+    def authenticate(self, ticket: str, now: float) -> Identity:
+        raise TicketRefused("the signature is wrong")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_injected_fault_is_no_news_to_the_peer_and_a_traceback_in_the_log(
+    clock: TurningClock, log: Log, kind: type[Peer]
 ) -> None:
     server = Server(clock, Broken())
-    browser = Browser(server)
-    assert browser.join()[-1] == (1011, "internal error")
+    peer = kind(server)
+    received = peer.join()
+    assert "injected" not in str(received)
+    assert peer.is_ended()
     assert log.tracebacks == ["injected"]
     assert server.metrics.internal_errors == 1
-    browser.lose()
+    peer.lose()
+    assert server.metrics.closes == ["internal error"]
     server.pass_time(3)
 
 
-@pytest.mark.parametrize("where", ["_arm", "_receive", "_closed"])
-def test_no_fault_leaves_the_connection(
-    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch, where: str
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_while_opening_ends_the_connection(server: Server, log: Log, kind: type[Peer]) -> None:
+    server.hub.opened = explode  # type: ignore[method-assign]
+    peer = kind(server)
+    peer.greet()
+    assert peer.is_ended()
+    peer.connection.violated(ProtocolViolation("what is still in the buffer"))
+    peer.lose()
+    assert log.tracebacks == ["injected"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["receive", "wake", "lost"])
+def test_no_fault_of_a_session_leaves_its_connection(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, kind: type[Peer], method: str
 ) -> None:
-    def broken(*args: object) -> None:
-        raise ZeroDivisionError("injected")
-
-    browser.handshake()
-    with monkeypatch.context() as patch:
-        patch.setattr(browser.connection, where, broken)
-        browser.send_frame(1, b"[]")
-        if where == "_closed":
-            browser.lose()
-    assert "injected" in log.tracebacks
-    assert server.metrics.internal_errors >= 1
-
-
-def test_a_fault_below_websockets_ends_the_connection(
-    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*args: object) -> None:
-        raise ZeroDivisionError("injected")
-
-    browser.handshake()
-    with monkeypatch.context() as patch:
-        patch.setattr(browser.connection, "processData", broken)
-        browser.connection.dataReceived(b"x")
-    assert browser.take() == [(1011, "internal error")]
-    with monkeypatch.context() as patch:
-        patch.setattr(browser.connection, "processData", broken)
-        browser.connection.dataReceived(b"x")
-    assert browser.transport.disconnecting
-    assert log.tracebacks == ["injected", "injected"]
-
-
-def test_a_fault_at_the_deadline_ends_the_connection(
-    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*args: object) -> None:
-        raise ZeroDivisionError("injected")
-
-    browser.handshake()
-    monkeypatch.setattr(Session, "wake", broken)
+    peer = kind(server)
+    peer.greet()
+    monkeypatch.setattr(Session, method, explode)
+    if method == "receive":
+        peer.say([1])
     server.pass_time(10)
-    assert browser.take() == [(1011, "internal error")]
-    assert log.tracebacks == ["injected"]
-
-
-def test_a_fault_while_opening_ends_the_connection(clock: TurningClock, log: Log) -> None:
-    server = Server(clock)
-    server.factory.new_session = lambda outlet, opened: 1 // 0  # type: ignore[assignment,return-value]
-    browser = Browser(server)
-    browser.handshake()
-    assert browser.take() == [(1011, "internal error")]
-    browser.lose()
-    server.pass_time(3)
-    assert server.metrics.internal_errors == 1
+    peer.lose()
+    assert set(log.tracebacks) == {"injected"}
+    assert server.metrics.internal_errors >= 1
 
 
 def test_one_line_per_connection_says_who_and_why(joined: Browser, log: Log) -> None:
@@ -290,43 +77,40 @@ def test_one_line_per_connection_says_who_and_why(joined: Browser, log: Log) -> 
     assert "closed: goodbye session=5000 user=102" in line
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_reason_of_a_refused_ticket_is_logged_and_the_ticket_is_not(
-    clock: TurningClock, log: Log
+    clock: TurningClock, log: Log, kind: type[Peer]
 ) -> None:
-    class Refuses:
-        def authenticate(self, ticket: str, now: float) -> Identity:
-            raise TicketRefused("the signature is wrong")
-
     server = Server(clock, Refuses())
-    browser = Browser(server)
-    browser.join("s3cr3t")
-    browser.lose()
+    peer = kind(server)
+    peer.join("s3cr3t")
+    peer.lose()
     server.pass_time(3)
     (line,) = log.lines
     assert "closed: refused (the signature is wrong) session=- user=-" in line
     assert "s3cr3t" not in line
 
 
-def test_after_a_complete_close_the_last_bytes_are_sent_and_not_for_ever(
-    joined: Browser, server: Server
-) -> None:
-    joined.say([6, {}, "wamp.close.close_realm"])
-    joined.send_frame(8, b"\x03\xe8")
-    assert joined.transport.disconnecting
-    assert not joined.transport.disconnected
-    server.pass_time(5)
-    assert joined.transport.disconnected
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_open_timeout_counts_from_the_connection(server: Server, kind: type[Peer]) -> None:
+    peer = kind(server)
+    peer.connection.opened_at -= 4
+    peer.greet()
+    server.pass_time(5.75)
+    assert not peer.is_ended()
+    server.pass_time(0.25)
+    assert peer.is_ended()
+    peer.lose()
+    assert server.metrics.closes == ["open timeout"]
 
 
-def test_twisted_webs_channel_does_not_outlive_the_handshake(server: Server) -> None:
+def test_whoever_has_no_ticket_is_an_operator_where_none_is_asked_for(clock: TurningClock) -> None:
+    server = Server(clock, anonymous=True)
     browser = Browser(server)
-    assert browser.transport.producer is None
+    browser.handshake()
+    ((code, _, details),) = browser.say([1, "tuleap", {"roles": {"caller": {}}}])
+    assert (code, details["authid"], details["authrole"]) == (2, "anonymous", "operator")
+    assert details["authmethod"] == "anonymous"
+    assert "expires_at" not in details.get("authextra", {})
     browser.lose()
-
-
-def test_a_fault_while_accepting_ends_the_connection(server: Server, log: Log) -> None:
-    server.factory.openHandshakeTimeout = "never"
-    browser = Browser(server)
-    assert browser.transport.disconnected
-    assert len(log.tracebacks) == 1
-    assert server.metrics.internal_errors == 1
+    server.pass_time(3)

@@ -9,16 +9,19 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, CountingMetrics, identity, publication
 from tuleaprt.faults import Faults
 from tuleaprt.transport.fanout import SLICE, Fanout
-from tuleaprt.transport.frames import JSON, WireFormat
+from tuleaprt.transport.frames import WEBSOCKET_FORMATS, WireFormat
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.broker import Broker, Kwargs, Publication
+from tuleaprt.wamp.broker import Broker
+from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.publication import Kwargs, Publication
 
 
 class Listener:
     """A session that is its own connection."""
 
-    format: WireFormat = JSON
+    format: WireFormat = WEBSOCKET_FORMATS["wamp.2.json"]
+    id = 0
 
     def __init__(self, journal: list[object] | None = None, groups: tuple[str, ...] = ("@a",)) -> None:
         self.identity: Identity = identity(groups=groups, expires_at=1100)
@@ -52,7 +55,7 @@ class Harness:
 
     def listen(self, *listeners: Listener, topic: str = KANBAN) -> None:
         for listener in listeners:
-            self.broker.subscriptions.add(topic, listener)
+            self.broker.subscriptions.add(topic, Match.EXACT, listener, 0)
 
     def publish(self, what: Publication) -> None:
         for dispatch in self.broker.dispatch(what):

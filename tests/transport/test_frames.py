@@ -4,23 +4,21 @@ import json
 
 import pytest
 
-from tests.fakes import KANBAN, identity, publication
-from tuleaprt.transport.frames import FORMATS, JSON, event_frame
-from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.broker import Answer, Broker, Dispatch, Kwargs
+from tests.fakes import KANBAN, Member, publication
+from tuleaprt.transport.frames import RAWSOCKET_FORMATS, WEBSOCKET_FORMATS, event_frame
+from tuleaprt.wamp.broker import Answer, Broker, Dispatch
+from tuleaprt.wamp.identifiers import Match
+from tuleaprt.wamp.publication import Kwargs
+
+JSON = WEBSOCKET_FORMATS["wamp.2.json"]
+RAW = RAWSOCKET_FORMATS[1]
 
 
-class Listener:
-    identity: Identity = identity()
-    window: str | None = None
-
-
-@pytest.fixture
-def dispatch() -> Dispatch:
+def dispatch(topic: str = KANBAN, match: Match = Match.EXACT) -> Dispatch:
     broker = Broker()
-    broker.subscriptions.add(KANBAN, Listener())
-    (dispatch,) = broker.dispatch(publication())
-    return dispatch
+    broker.subscriptions.add(topic, match, Member(), 0)
+    (found,) = broker.dispatch(publication())
+    return found
 
 
 def payload(frame: bytes) -> bytes:
@@ -37,25 +35,41 @@ def payload(frame: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_a_frame_holds_its_message_whatever_its_size(size: int) -> None:
-    assert json.loads(payload(JSON.frame([36, "x" * size]))) == [36, "x" * size]
+    message = [36, "x" * size]
+    assert json.loads(payload(JSON.frame(message))) == message
+    raw = RAW.frame(message)
+    assert (raw[0], int.from_bytes(raw[1:4]), json.loads(raw[4:])) == (0, len(raw) - 4, message)
 
 
-def test_an_event_has_arguments_even_if_it_has_none(dispatch: Dispatch) -> None:
+def test_an_event_has_arguments_even_if_it_has_none() -> None:
     kwargs: Kwargs = {"cmd": "kanban_item:create", "data": {"artifact_id": 321}}
-    event = json.loads(payload(event_frame(dispatch, Answer(kwargs), JSON)))
-    assert event == [36, dispatch.subscription.id, 77, {}, [], kwargs]
+    event = json.loads(payload(event_frame(dispatch(), Answer(kwargs), JSON)))
+    assert event == [36, 1, 77, {}, [], kwargs]
 
 
-def test_an_answer_is_encoded_once(dispatch: Dispatch) -> None:
+@pytest.mark.parametrize(("topic", "match"), [("org.", Match.PREFIX), ("org..kanban.", Match.WILDCARD)])
+def test_an_event_of_a_pattern_names_its_topic(topic: str, match: Match) -> None:
+    event = json.loads(payload(event_frame(dispatch(topic, match), Answer({}), JSON)))
+    assert event[3] == {"topic": KANBAN}
+
+
+def test_an_answer_is_encoded_once_for_each_format() -> None:
+    under_way = dispatch()
     one, other = Answer({"cmd": "a", "data": 1}), Answer({"cmd": "a", "data": 2})
-    assert event_frame(dispatch, one, JSON) is event_frame(dispatch, one, JSON)
-    assert event_frame(dispatch, one, JSON) != event_frame(dispatch, other, JSON)
+    assert event_frame(under_way, one, JSON) is event_frame(under_way, one, JSON)
+    assert event_frame(under_way, one, JSON) != event_frame(under_way, other, JSON)
+    assert event_frame(under_way, one, RAW) is event_frame(under_way, one, RAW)
 
 
-def test_texts_survive(dispatch: Dispatch) -> None:
+def test_texts_survive() -> None:
     kwargs: Kwargs = {"cmd": "kanban:edit", "data": "tëst \U0001f600 </script> \u2028 \x7f"}
-    assert json.loads(payload(event_frame(dispatch, Answer(kwargs), JSON)))[5] == kwargs
+    assert json.loads(payload(event_frame(dispatch(), Answer(kwargs), JSON)))[5] == kwargs
 
 
-def test_json_is_spoken() -> None:
-    assert list(FORMATS) == ["wamp.2.json"]
+def test_what_is_spoken() -> None:
+    assert list(WEBSOCKET_FORMATS) == ["wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"]
+    assert {id: it.serializer.name for id, it in RAWSOCKET_FORMATS.items()} == {
+        1: "json",
+        2: "msgpack",
+        3: "cbor",
+    }

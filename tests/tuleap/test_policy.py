@@ -4,9 +4,12 @@ import pytest
 
 from tests.fakes import CAMPAIGN, KANBAN, identity
 from tuleaprt.tuleap.policy import RoomPolicy
-from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.auth import Identity, Role
+from tuleaprt.wamp.identifiers import Match
 
-may = RoomPolicy().may_subscribe
+
+def may(who: Identity, topic: str, match: Match = Match.EXACT) -> bool:
+    return RoomPolicy().may_subscribe(who, topic, match)
 
 
 def test_a_user_may_subscribe_to_rooms_only() -> None:
@@ -32,3 +35,10 @@ def test_a_list_of_rooms_opens_nothing_that_is_no_room() -> None:
 
 def test_an_operator_may_subscribe_to_anything() -> None:
     assert may(identity(role=Role.OPERATOR), "wamp.session.on_join")
+    assert may(identity(role=Role.OPERATOR), "org.tuleap.", Match.PREFIX)
+
+
+@pytest.mark.parametrize("match", [Match.PREFIX, Match.WILDCARD])
+def test_patterns_are_for_operators(match: Match) -> None:
+    assert not may(identity(), KANBAN, match)
+    assert not may(identity(topics=[KANBAN]), KANBAN, match)

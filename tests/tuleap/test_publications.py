@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import MEMBER, WIRE, message
 from tuleaprt.tuleap.message import decode
 from tuleaprt.tuleap.publications import publications_for
-from tuleaprt.wamp.broker import Window
+from tuleaprt.wamp.publication import Audience, Window
 
 ALL = frozenset({*MEMBER, "@gpig_project_admin", "@ug_158", "@ug_159"})
 
@@ -55,3 +55,14 @@ def test_the_sender_is_a_window() -> None:
 def test_a_sender_without_uuid_is_no_window(uuid: str | None) -> None:
     (publication,) = publications_for(message(sender_uuid=uuid), lambda index: 1)
     assert publication.sender is None
+
+
+def test_whom_an_operator_wants_to_reach_goes_with_it() -> None:
+    audience = Audience(eligible=frozenset())
+    (publication,) = publications_for(message(), lambda index: 1, audience)
+    assert publication.audience is audience
+
+
+def test_it_weighs_what_was_posted() -> None:
+    (publication,) = publications_for(decode(WIRE[0].read_bytes()), lambda index: 1)
+    assert publication.size == len(WIRE[0].read_bytes())

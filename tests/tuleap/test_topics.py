@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuleaprt.errors import RefusedMessage
-from tuleaprt.tuleap.topics import MAX_ID, Family, is_room_topic, room
+from tuleaprt.tuleap.topics import MAX_ID, Family, room, room_id
 
 NO_IDS = [
     "",
@@ -36,12 +36,12 @@ def test_a_campaign_room_has_its_prefix() -> None:
 
 @pytest.mark.parametrize("text", NO_IDS)
 def test_what_is_no_canonical_id_is_no_room_and_no_topic(text: str) -> None:
-    for room_id in (text, f"testmanagement_{text}"):
+    for id in (text, f"testmanagement_{text}"):
         with pytest.raises(RefusedMessage) as refused:
-            room(room_id)
+            room(id)
         assert refused.value.path == "$.room_id"
-    assert not is_room_topic(f"org.tuleap.kanban.{text}")
-    assert not is_room_topic(f"org.tuleap.testmanagement.{text}")
+    assert room_id(f"org.tuleap.kanban.{text}") is None
+    assert room_id(f"org.tuleap.testmanagement.{text}") is None
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_room_of_no_known_kind_is_refused(room_id: int | str) -> None:
     "topic", ["org.tuleap.kanban", "org.tuleap.kanban.", "org.tuleap.secret.3", "kanban.3", ""]
 )
 def test_other_topics_are_no_rooms(topic: str) -> None:
-    assert not is_room_topic(topic)
+    assert room_id(topic) is None
 
 
 @given(st.integers(1, MAX_ID))
 def test_the_topic_of_a_room_is_a_room_topic(id: int) -> None:
-    assert is_room_topic(room(id)[1])
-    assert is_room_topic(room(f"testmanagement_{id}")[1])
+    assert room_id(room(id)[1]) == str(id)
+    assert room_id(room(f"testmanagement_{id}")[1]) == f"testmanagement_{id}"

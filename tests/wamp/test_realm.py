@@ -1,90 +1,76 @@
 """Sessions in their realm."""
 
+from collections.abc import Iterator
 from itertools import chain, count
+from typing import Any
 
 import pytest
 
-from tests.fakes import KANBAN, Everything, Member, publication
+from tests.fakes import KANBAN, Everything, Member, Sent, history, new_realm, publication
 from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAuthorized
+from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.identifiers import Match
+from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.realm import Realm
+
+NOW = 1000.0
+EXACT = Match.EXACT
 
 
 @pytest.fixture
-def realm() -> Realm:
-    return Realm("tuleap", policy=Everything(), new_id=count(1).__next__, max_subscriptions=3)
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def realm(sent: Sent) -> Realm:
+    return new_realm(sent, max_subscriptions=3)
 
 
 @pytest.fixture
 def member(realm: Realm) -> Member:
-    member = Member()
-    realm.join(member)
+    return joined(realm)
+
+
+def joined(realm: Realm, window: str | None = None, **of_identity: Any) -> Member:
+    member = Member(**of_identity)
+    member.window = window
+    member.leave = realm.leave
+    realm.join(member, NOW)
     return member
 
 
+def subscribe(realm: Realm, member: Member, topic: str, match: Match = EXACT) -> int:
+    """The id that is confirmed."""
+    confirmed: list[int] = []
+    realm.subscribe(member, topic, match, NOW, confirmed.append)
+    (subscription,) = confirmed
+    return subscription
+
+
+def realm_with_ids(ids: Iterator[int]) -> Realm:
+    return Realm(
+        "tuleap",
+        policy=Everything(),
+        history=history(),
+        new_id=ids.__next__,
+        deliver=lambda dispatch: None,
+        audit=lambda *deed: None,
+        max_subscriptions=3,
+    )
+
+
+# Sessions.
+
+
 def test_no_two_sessions_have_one_id() -> None:
-    ids = chain([5, 5, 5, 6], count(7))
-    realm = Realm("tuleap", policy=Everything(), new_id=ids.__next__, max_subscriptions=3)
-    members = [Member(), Member()]
-    for member in members:
-        realm.join(member)
-    assert [it.id for it in members] == [5, 6]
-
-
-def test_a_publication_finds_the_subscribers(realm: Realm, member: Member) -> None:
-    realm.subscribe(member, KANBAN)
-    (dispatch,) = realm.publish(publication())
-    assert dispatch.receivers == (member,)
-
-
-@pytest.mark.parametrize("topic", ["", "a..b", "a.b\n", "a b", "a.#"])
-def test_topic_that_is_no_uri(realm: Realm, member: Member, topic: str) -> None:
-    with pytest.raises(InvalidUri):
-        realm.subscribe(member, topic)
-
-
-def test_topic_that_the_policy_denies(realm: Realm, member: Member) -> None:
-    with pytest.raises(NotAuthorized):
-        realm.subscribe(member, "org.tuleap.secret")
-    assert len(realm.broker.subscriptions) == 0
-
-
-def test_a_session_cannot_take_more_subscriptions_than_it_may(realm: Realm, member: Member) -> None:
-    for topic in ("a", "b", "c"):
-        realm.subscribe(member, topic)
-    with pytest.raises(LimitExceeded):
-        realm.subscribe(member, "d")
-    assert realm.subscribe(member, "a") in member.subscriptions
-    assert len(realm.broker.subscriptions) == 3
-
-
-def test_the_limit_counts_one_sessions_subscriptions_not_others(realm: Realm, member: Member) -> None:
-    for topic in ("a", "b", "c"):
-        realm.subscribe(member, topic)
-    other = Member()
-    realm.join(other)
-    realm.subscribe(other, "d")
-    with pytest.raises(LimitExceeded):
-        realm.subscribe(member, "d")
-
-
-def test_foreign_subscription_cannot_be_ended(realm: Realm, member: Member) -> None:
-    subscription = realm.subscribe(member, KANBAN)
-    other = Member()
-    realm.join(other)
-    with pytest.raises(NoSuchSubscription):
-        realm.unsubscribe(other, subscription)
-    assert realm.publish(publication())
-
-
-def test_who_unsubscribes_receives_nothing_more(realm: Realm, member: Member) -> None:
-    realm.unsubscribe(member, realm.subscribe(member, KANBAN))
-    assert realm.publish(publication()) == []
-    assert member.subscriptions == set()
+    realm = realm_with_ids(chain([5, 5, 5, 6], count(7)))
+    assert [joined(realm).id for _ in range(2)] == [5, 6]
 
 
 def test_nothing_remains_of_a_session_that_left(realm: Realm, member: Member) -> None:
-    realm.subscribe(member, "a")
-    realm.subscribe(member, "b")
+    subscribe(realm, member, "a")
+    subscribe(realm, member, "b", Match.PREFIX)
     realm.leave(member)
     realm.leave(member)
     assert (len(realm.sessions), len(realm.broker.subscriptions), member.subscriptions) == (0, 0, set())
@@ -92,3 +78,169 @@ def test_nothing_remains_of_a_session_that_left(realm: Realm, member: Member) ->
 
 def test_a_session_that_never_joined_may_leave(realm: Realm) -> None:
     realm.leave(Member())
+
+
+def test_who_has_left_does_not_leave_for_the_one_who_has_his_id_now() -> None:
+    realm = realm_with_ids(iter([5, 5]))
+    first = joined(realm)
+    realm.leave(first)
+    second = joined(realm)
+    realm.leave(first)
+    assert realm.sessions == {5: second}
+
+
+# Windows.
+
+
+def test_a_second_session_of_a_window_replaces_the_first(realm: Realm) -> None:
+    first = joined(realm, "w")
+    second = joined(realm, "w")
+    ((end, reason, _),) = first.dismissed
+    assert (end, reason) == (End.REPLACED, "org.tuleap.close.replaced")
+    assert list(realm.sessions.values()) == [second]
+
+
+def test_the_late_death_of_the_first_means_nothing(realm: Realm) -> None:
+    first, second = joined(realm, "w"), joined(realm, "w")
+    realm.leave(first)
+    joined(realm, "w")
+    assert len(second.dismissed) == 1
+
+
+def test_a_window_that_was_left_replaces_nobody(realm: Realm) -> None:
+    first = joined(realm, "w")
+    realm.leave(first)
+    joined(realm, "w")
+    assert first.dismissed == []
+
+
+@pytest.mark.parametrize(
+    ("window", "of_identity"),
+    [
+        ("w", {"user_id": 103}),
+        ("other", {}),
+        (None, {}),
+        ("w", {"role": Role.OPERATOR}),
+    ],
+)
+def test_only_the_same_user_in_the_same_window_is_replaced(
+    realm: Realm, window: str | None, of_identity: dict[str, Any]
+) -> None:
+    members = [joined(realm, "w"), joined(realm, window, **of_identity)]
+    assert [it.dismissed for it in members] == [[], []]
+
+
+@pytest.mark.parametrize(("window", "role"), [("w", Role.OPERATOR), (None, Role.USER)])
+def test_operators_and_the_windowless_are_never_replaced(
+    realm: Realm, window: str | None, role: Role
+) -> None:
+    members = [joined(realm, window, role=role) for _ in range(2)]
+    for it in members:
+        assert it.dismissed == []
+        realm.leave(it)
+    assert realm.sessions == {}
+
+
+# Subscriptions.
+
+
+@pytest.mark.parametrize(
+    ("topic", "match"),
+    [
+        *((topic, match) for topic in ("a b", "a.#", "a.b\n", "\n") for match in Match),
+        *((topic, EXACT) for topic in ("", "a.", "a..b", ".a")),
+        ("a..b", Match.PREFIX),
+    ],
+)
+def test_topic_that_is_no_uri_or_pattern(realm: Realm, member: Member, topic: str, match: Match) -> None:
+    with pytest.raises(InvalidUri):
+        subscribe(realm, member, topic, match)
+
+
+def test_topic_that_the_policy_denies(realm: Realm, member: Member) -> None:
+    with pytest.raises(NotAuthorized):
+        subscribe(realm, member, "org.tuleap.secret")
+    assert len(realm.broker.subscriptions) == 0
+
+
+def test_a_session_cannot_take_more_subscriptions_than_it_may(realm: Realm, member: Member) -> None:
+    for topic in ("a", "b", "c"):
+        subscribe(realm, member, topic)
+    with pytest.raises(LimitExceeded):
+        subscribe(realm, member, "a", Match.PREFIX)
+    assert subscribe(realm, member, "a") in member.subscriptions
+    assert len(realm.broker.subscriptions) == 3
+
+
+def test_the_limit_counts_one_sessions_subscriptions_not_others(realm: Realm, member: Member) -> None:
+    for topic in ("a", "b", "c"):
+        subscribe(realm, member, topic)
+    subscribe(realm, joined(realm), "d")
+    with pytest.raises(LimitExceeded):
+        subscribe(realm, member, "d")
+
+
+def test_foreign_subscription_cannot_be_ended(realm: Realm, member: Member, sent: Sent) -> None:
+    subscription = subscribe(realm, member, KANBAN)
+    with pytest.raises(NoSuchSubscription):
+        realm.unsubscribe(joined(realm), subscription)
+    realm.publish(publication(), NOW)
+    assert sent.dispatches[0].receivers == (member,)
+
+
+def test_who_unsubscribes_receives_nothing_more(realm: Realm, member: Member, sent: Sent) -> None:
+    realm.unsubscribe(member, subscribe(realm, member, KANBAN))
+    realm.publish(publication(), NOW)
+    assert sent.dispatches == []
+    assert member.subscriptions == set()
+
+
+def test_what_the_policy_does_not_allow_any_more_is_revoked(realm: Realm, member: Member) -> None:
+    kept, lost = subscribe(realm, member, "a"), subscribe(realm, member, KANBAN)
+    others = joined(realm)
+    subscribe(realm, others, KANBAN)
+    realm.policy.secrets.add(KANBAN)  # type: ignore[attr-defined]
+    realm.revoke_what_is_lost(member)
+    assert member.lost == [(lost, "wamp.error.not_authorized")]
+    assert (member.subscriptions, others.subscriptions) == ({kept}, {lost})
+
+
+# Publications.
+
+
+def test_a_publication_finds_the_subscribers_by_every_way_to_match(
+    realm: Realm, member: Member, sent: Sent
+) -> None:
+    subscribe(realm, member, KANBAN)
+    subscribe(realm, member, "org.", Match.PREFIX)
+    subscribe(realm, member, "org..kanban.", Match.WILDCARD)
+    realm.publish(publication(), NOW)
+    assert [(it.subscription.match, it.receivers) for it in sent.dispatches] == [
+        (match, (member,)) for match in Match
+    ]
+
+
+def test_what_is_published_is_history_though_nobody_listens(realm: Realm, member: Member) -> None:
+    realm.publish(publication(id=77), NOW)
+    subscription = realm.subscription_of(member, subscribe(realm, member, KANBAN))
+    assert [it.id for it in realm.history.slots(subscription, NOW)] == [77]
+
+
+# What is noted.
+
+
+def test_only_operators_deeds_are_noted(realm: Realm, member: Member, sent: Sent) -> None:
+    operator = joined(realm, role=Role.OPERATOR)
+    for it in (member, operator):
+        subscribe(realm, it, "a", Match.PREFIX)
+        realm.audit(it, "publish", "b")
+    assert sent.deeds == [(operator.id, "subscribe", "prefix a"), (operator.id, "publish", "b")]
+
+
+def test_what_is_denied_or_nothing_new_is_not_noted(realm: Realm, sent: Sent) -> None:
+    operator = joined(realm, role=Role.OPERATOR)
+    subscribe(realm, operator, "a")
+    subscribe(realm, operator, "a")
+    with pytest.raises(NotAuthorized):
+        subscribe(realm, operator, "org.tuleap.secret")
+    assert len(sent.deeds) == 1

@@ -10,7 +10,7 @@ from tests.fakes import CountingMetrics
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.faults import Faults
 from tuleaprt.web.resource import Leaf
-from tuleaprt.web.site import PrivateSite, root
+from tuleaprt.web.site import BoundedSite, PrivateSite, root
 
 MAX_BODY = 1000
 
@@ -167,3 +167,14 @@ def test_injected_fault_before_any_resource_is_asked(
     assert "server" not in failed.headers
     assert log.tracebacks == ["injected"]
     assert metrics.internal_errors == 1
+
+
+def test_the_public_site_answers_once_on_each_connection(
+    clock: TurningClock, metrics: CountingMetrics
+) -> None:
+    site = BoundedSite(root({}), clock=clock, timeout=9, max_body=0, faults=Faults(metrics), closes=True)
+    connection = Connection(site)
+    (answer,) = connection.send(request("GET", "/") + request("GET", "/ws"))
+    assert (answer.status, answer.headers["connection"]) == (404, "close")
+    assert connection.transport.disconnecting
+    connection.close()

@@ -1,5 +1,7 @@
-"""The way out to one browser: what its session and the fan-out send goes through here."""
+"""The way out to one client: what its session and the fan-out send goes through here."""
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from autobahn.wamp.message import Message
@@ -19,20 +21,35 @@ class Line(Writer):
     small. ``is_open`` is the connection's to set: no frame may follow the close frame (RFC 6455, 5.5.1).
     """
 
-    __slots__ = ("_connection", "_max_outbox", "format")
+    __slots__ = ("_connection", "format")
+
+    longest = sys.maxsize
 
     def __init__(self, connection: "Connection", format: WireFormat) -> None:
         super().__init__(connection.transport)
         self.format = format
         self._connection = connection
-        self._max_outbox = connection.factory.max_outbox
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        return {
+            "type": self._connection.kind,
+            "protocol": f"wamp.2.{self.format.serializer.name}",
+            "peer": self._connection.peer,
+        }
 
     def send(self, message: Message) -> None:
         frame = self.format.frame(message.marshal())
-        self._connection.factory.fanout.then(lambda: self.write(frame))
+        self._connection.hub.fanout.then(lambda: self.write(frame))
 
     def close(self, end: End, detail: str = "") -> None:
-        self._connection.factory.fanout.then(lambda: self._connection.end(end, detail))
+        self._connection.hub.fanout.then(lambda: self._connection.end(end, detail))
+
+    def wake_at(self, when: float) -> None:
+        self._connection.wake_at(when)
+
+    def pause(self, is_paused: bool) -> None:
+        self._connection.pause(is_paused)
 
     def queue(self, data: bytes) -> None:
         """Cut the reader off when too much was waiting for him before this."""
@@ -43,4 +60,22 @@ class Line(Writer):
 
     def is_behind(self) -> bool:
         """Whether more waits for this reader than may."""
-        return self.waiting() > self._max_outbox
+        return self.waiting() > self._connection.hub.max_outbox
+
+
+class LimitedLine(Line):
+    """A line to a peer that has said how long a message it takes; ``header`` octets are not the message's."""
+
+    __slots__ = ("_header", "longest")
+
+    def __init__(self, connection: "Connection", format: WireFormat, *, longest: int, header: int) -> None:
+        super().__init__(connection, format)
+        self.longest = longest
+        self._header = header
+
+    def write(self, data: bytes) -> None:
+        """Send the whole frame, or end the connection: what is cut can be read by nobody."""
+        if len(data) - self._header > self.longest:
+            self._connection.end(End.TOO_LONG)
+        else:
+            super().write(data)

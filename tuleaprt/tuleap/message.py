@@ -31,7 +31,7 @@ SERVER_COMMANDS = frozenset({"user:leave", "presences", "testmanagement_podium:u
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A post that was found good. ``sender_uuid`` is None when it names no window."""
+    """A post that was found good. ``sender_uuid`` is None when it names no window, ``size`` is in bytes."""
 
     sender_user_id: int
     sender_uuid: str | None
@@ -40,6 +40,7 @@ class Message:
     rights: Rights
     cmd: str
     data: Any
+    size: int
 
 
 class _Envelope(msgspec.Struct):
@@ -93,6 +94,7 @@ def decode(body: bytes) -> Message:
         rights=rights,
         cmd=envelope.cmd,
         data=envelope.data,
+        size=len(body),
     )
 
 

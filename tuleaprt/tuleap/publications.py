@@ -8,13 +8,17 @@
 from collections.abc import Callable
 
 from tuleaprt.tuleap.message import Message
-from tuleaprt.wamp.broker import Kwargs, Publication, Window
+from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Window
 
 PRESENCE = "testmanagement_user:presence"
 
 
-def publications_for(message: Message, new_id: Callable[[int], int]) -> tuple[Publication, ...]:
+def publications_for(
+    message: Message, new_id: Callable[[int], int], audience: Audience | None = None
+) -> tuple[Publication, ...]:
     """The publications of a message, in their order; ``new_id`` gives the id of each by its index.
+
+    ``audience`` is whom an operator wanted to reach.
 
     A presence message is never passed on as it was posted: pages ignore that shape, and it would name a
     viewer to people who may not see where he was (contract 4.6, BUG-8). It takes its place without payload.
@@ -37,5 +41,7 @@ def publications_for(message: Message, new_id: Callable[[int], int]) -> tuple[Pu
             sender=None
             if message.sender_uuid is None
             else Window(message.sender_user_id, message.sender_uuid),
+            audience=audience,
+            size=message.size,
         ),
     )

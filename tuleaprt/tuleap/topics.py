@@ -47,11 +47,13 @@ def room(room_id: int | str) -> tuple[Family, str]:
     return family, family.prefix + text
 
 
-def is_room_topic(topic: str) -> bool:
-    """Whether the topic is that of a room."""
-    return any(
-        topic.startswith(family.prefix) and _is_id(topic.removeprefix(family.prefix)) for family in Family
-    )
+def room_id(topic: str) -> str | None:
+    """The room of a topic, as a post names it; None: it is not the topic of a room."""
+    for family, prefix in ((Family.KANBAN, ""), (Family.TESTMANAGEMENT, _ROOM_PREFIX)):
+        id = topic.removeprefix(family.prefix)
+        if id != topic and _is_id(id):
+            return prefix + id
+    return None
 
 
 def _is_id(text: str) -> bool:

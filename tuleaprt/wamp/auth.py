@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tuleaprt.wamp.identifiers import Match
+
+AUTHPROVIDER = "tuleaprt"
+"""WELCOME.Details.authprovider: who checked the ticket."""
+
 
 class Role(StrEnum):
     """WELCOME.Details.authrole."""
@@ -28,7 +33,13 @@ class Identity:
 
     @property
     def authid(self) -> str:
-        return str(self.user_id)
+        return str(self.user_id) if self.user_id else "anonymous"
+
+
+ANONYMOUS_OPERATOR = Identity(
+    user_id=0, role=Role.OPERATOR, groups=frozenset(), topics=None, expires_at=float("inf")
+)
+"""Whoever comes without a ticket where none is asked for."""
 
 
 class Authenticator(Protocol):
@@ -46,4 +57,4 @@ class Authenticator(Protocol):
 class Policy(Protocol):
     """Says what a session may do."""
 
-    def may_subscribe(self, identity: Identity, topic: str) -> bool: ...
+    def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool: ...

@@ -1,21 +1,41 @@
-"""URIs and ids by the rules of the WAMP specification (Identifiers)."""
+"""URIs, patterns and ids by the rules of the WAMP specification (URIs; IDs; Pattern-based Subscriptions)."""
 
 import re
+from enum import StrEnum
 from hashlib import blake2b
 
 MAX_ID = 2**53
 """The greatest id that JSON carries exactly (WAMP: IDs)."""
 
 # WAMP, URIs, loose rule: components without whitespace, "." and "#", none of them empty.
-_LOOSE_URI = re.compile(r"(?:[^\s.#]+\.)*[^\s.#]+")
+_COMPONENT = r"[^\s.#]"
+_URI = re.compile(rf"(?:{_COMPONENT}+\.)*{_COMPONENT}+")
+_PREFIX = re.compile(rf"(?:{_COMPONENT}+\.)*{_COMPONENT}*")
+_WILDCARD = re.compile(rf"(?:{_COMPONENT}*\.)*{_COMPONENT}*")
+
+
+class Match(StrEnum):
+    """SUBSCRIBE.Options.match: how the topic of a subscription is compared with that of an event."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    WILDCARD = "wildcard"
+
+
+_FORMS = {Match.EXACT: _URI, Match.PREFIX: _PREFIX, Match.WILDCARD: _WILDCARD}
 
 
 def is_uri(text: str) -> bool:
-    """Whether the text is a URI by the loose rule, without empty components.
+    """Whether the text is a URI by the loose rule, without empty components."""
+    return is_pattern(text, Match.EXACT)
 
-    The whole text must match: Autobahn's own patterns end in ``$``, which lets one newline pass.
+
+def is_pattern(text: str, match: Match) -> bool:
+    """Whether the text may be matched so: a prefix may end in an empty component, a wildcard have any.
+
+    The whole text must fit: Autobahn's own patterns end in ``$``, which lets one newline pass.
     """
-    return _LOOSE_URI.fullmatch(text) is not None
+    return _FORMS[match].fullmatch(text) is not None
 
 
 def publication_id(epoch: bytes, position: int, index: int) -> int:
@@ -24,5 +44,14 @@ def publication_id(epoch: bytes, position: int, index: int) -> int:
     A keyed hash: equal on every node that reads the same journal, not to be guessed by anybody else, and
     never met again after the epoch (at most 64 bytes) has ended.
     """
-    digest = blake2b(b"%d.%d" % (position, index), key=epoch, digest_size=8).digest()
+    return _keyed(epoch, f"{position}.{index}")
+
+
+def anchor_id(epoch: bytes, pattern: str, position: int) -> int:
+    """The id that stands for a place in the history of a topic, or pattern, where there is no publication."""
+    return _keyed(epoch, f"{position} {pattern}")
+
+
+def _keyed(epoch: bytes, text: str) -> int:
+    digest = blake2b(text.encode(errors="surrogatepass"), key=epoch, digest_size=8).digest()
     return int.from_bytes(digest) >> 11 or 1

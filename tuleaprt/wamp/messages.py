@@ -4,6 +4,8 @@ Autobahn answers for the shapes (WAMP: Messages, Message Codes and Direction); h
 add: anything else is one kind of error, which names the message and never echoes it into a log.
 """
 
+from typing import Any
+
 from autobahn.wamp.exception import InvalidUriError, ProtocolError
 from autobahn.wamp.message import (
     Abort,
@@ -23,6 +25,7 @@ from autobahn.wamp.message import (
 )
 
 from tuleaprt.errors import InvalidUri, ProtocolViolation
+from tuleaprt.wamp.identifiers import is_uri
 
 _FROM_CLIENT: dict[int, type[Message]] = {
     cls.MESSAGE_TYPE: cls
@@ -42,7 +45,9 @@ _FROM_CLIENT: dict[int, type[Message]] = {
         Yield,
     )
 }
-_REQUESTS = (Publish, Subscribe, Call, Register)
+_WITH_URI = (Publish, Subscribe, Call, Register)
+_WITH_PAYLOAD = (Publish, Call)
+_REQUESTS = (*_WITH_URI, Unsubscribe, Unregister, Cancel)
 _LONGEST_TEXT = 200
 
 
@@ -56,14 +61,19 @@ def parse(raw: object) -> Message:
     if not isinstance(raw, list) or not raw:
         raise ProtocolViolation("not a WAMP message")
     code = raw[0]
+    if code == Publish.MESSAGE_TYPE:
+        raw = _with_whole_ids(raw)
     cls = _FROM_CLIENT.get(code) if type(code) is int else None
     if cls is None:
         raise ProtocolViolation("not a message that a client may send")
+    if issubclass(cls, _REQUESTS) and raw[1:2] == [0]:
+        raise ProtocolViolation(f"{name(cls)} with request id 0")
+    if issubclass(cls, _WITH_PAYLOAD) and "ppt_scheme" in _options(raw):
+        raise ProtocolViolation(f"{name(cls)} in payload passthru mode, which is not announced here")
     try:
         message: Message = cls.parse(raw)
-        return message
     except InvalidUriError as error:
-        if issubclass(cls, _REQUESTS):
+        if issubclass(cls, _WITH_URI):
             raise InvalidUri("the URI is not valid") from None
         raise _malformed(cls, str(error)) from None
     except ProtocolError as error:
@@ -71,6 +81,10 @@ def parse(raw: object) -> Message:
     except Exception:
         # Autobahn leaves some of its checks to assertions, and to the keywords of its constructors.
         raise _malformed(cls, "") from None
+    # Autobahn's patterns end in "$", which lets one newline pass. Of SUBSCRIBE only the realm can tell.
+    if isinstance(message, Publish | Call) and not is_uri(raw[3]):
+        raise InvalidUri("the URI is not valid")
+    return message
 
 
 def name(cls: type[Message]) -> str:
@@ -80,3 +94,19 @@ def name(cls: type[Message]) -> str:
 
 def _malformed(cls: type[Message], text: str) -> ProtocolViolation:
     return ProtocolViolation(f"malformed {name(cls)}", text[:_LONGEST_TEXT])
+
+
+def _options(raw: list[Any]) -> dict[Any, Any]:
+    """The options of a request that may be malformed."""
+    return raw[2] if len(raw) > 2 and isinstance(raw[2], dict) else {}
+
+
+def _with_whole_ids(raw: list[Any]) -> list[Any]:
+    """Session ids as integers: JavaScript's binary serializers write those above 32 bits as floats."""
+    options = _options(raw)
+    whole = {
+        key: [int(id) if isinstance(id, float) and id.is_integer() else id for id in options[key]]
+        for key in ("exclude", "eligible")
+        if isinstance(options.get(key), list)
+    }
+    return [*raw[:2], {**options, **whole}, *raw[3:]] if whole else raw

@@ -1,5 +1,6 @@
 """The port through which a session reaches its client, and why a connection ends."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -7,15 +8,19 @@ from autobahn.wamp.message import Message
 
 
 class End(StrEnum):
-    """Why a connection ended. Up to SILENT it is the session that says so."""
+    """Why a connection ended. Up to FLOOD it is the session that says so."""
 
     GOODBYE = "goodbye"
     EXPIRED = "ticket expired"
+    KILLED = "killed"
+    REPLACED = "replaced"
     REFUSED = "refused"
     VIOLATION = "protocol violation"
     SILENT = "open timeout"
+    FLOOD = "too many requests"
     UNANSWERED = "ping timeout"
     SLOW = "slow reader"
+    TOO_LONG = "message too long for the peer"
     SHUTDOWN = "shutdown"
     FAULT = "internal error"
     CLOSED = "closed by the peer"
@@ -25,7 +30,23 @@ class End(StrEnum):
 class Outlet(Protocol):
     """What a session wants of its connection. Messages and the close leave in the order of the calls."""
 
+    @property
+    def description(self) -> Mapping[str, str]:
+        """``{"type": "websocket", "protocol": "wamp.2.json", "peer": "tcp4:127.0.0.1:40312"}``"""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """The most bytes of a message that the peer takes."""
+        ...
+
     def send(self, message: Message) -> None: ...
 
     def close(self, end: End, detail: str = "") -> None:
         """``detail`` is for the log."""
+
+    def wake_at(self, when: float) -> None:
+        """Have the session woken then, in seconds since the epoch, and not before; infinity: never."""
+
+    def pause(self, is_paused: bool) -> None:
+        """Read nothing more from the client, or go on reading."""

@@ -41,14 +41,15 @@ class BoundedRequest(Request):
         """Called by twisted.web when the request is complete; ``OPTIONS *`` is a path like any other."""
         if self.path == b"*":
             self.path = b"/*"
+        if self.channel.site.closes:
+            self.channel.persistent = False
+            self.setHeader(b"Connection", b"close")
         super().process()
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Called by twisted.web, from inside ``except``, when no resource could be asked."""
         self.channel.site.faults.record("finding a resource")
-        # A WebSocket that failed has taken the transport with it.
-        if self.channel.transport is not None:
-            Refusal(internal_error()).render(self)
+        Refusal(internal_error()).render(self)
         return reason
 
     def body(self) -> bytes:
@@ -64,14 +65,26 @@ class BoundedRequest(Request):
 
 
 class BoundedSite(Site):
-    """A site without an access log and without forms."""
+    """A site without an access log and without forms.
+
+    ``closes``: one request on each connection. What a connection wants is seen at its first request
+    (transport/entrance.py), and a proxy must not send a WebSocket's over one that it has kept.
+    """
 
     noisy = False
 
     def __init__(
-        self, root: IResource, *, clock: IReactorTime, timeout: float, max_body: int, faults: Faults
+        self,
+        root: IResource,
+        *,
+        clock: IReactorTime,
+        timeout: float,
+        max_body: int,
+        faults: Faults,
+        closes: bool = False,
     ) -> None:
         super().__init__(root, BoundedRequest, timeout=timeout, reactor=clock, parsePOSTFormSubmission=False)
+        self.closes = closes
         self.max_body = max_body
         self.faults = faults
 

@@ -1,0 +1,135 @@
+"""What a connection wants is seen at its first bytes."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+
+from tests.conftest import Log, TurningClock
+from tests.transport.sockets import Wire
+from tuleaprt.transport.entrance import MAX_HEAD, EntranceFactory
+
+
+class Recording(Protocol):
+    """A protocol that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+
+class Door:
+    def __init__(self, clock: TurningClock, *, site: bool = True, rawsockets: bool = False) -> None:
+        self.found: list[tuple[str, Any]] = []
+        self.wire = Wire()
+        factory = EntranceFactory(
+            self.factory("websocket"),
+            site=self.factory("site") if site else None,
+            rawsockets=self.factory("rawsocket") if rawsockets else None,
+            clock=clock,
+            open_timeout=10,
+        )
+        self.protocol: Any = factory.buildProtocol(None)
+        self.wire.protocol = self.protocol
+        self.protocol.makeConnection(self.wire)
+
+    def factory(self, name: str) -> Factory:
+        factory = Factory()
+
+        def build(addr: object) -> Recording:
+            self.found.append((name, Recording()))
+            return self.found[-1][1]
+
+        factory.buildProtocol = build  # type: ignore[method-assign,assignment]
+        return factory
+
+    def receive(self, data: bytes) -> None:
+        self.wire.protocol.dataReceived(data)
+
+    def lose(self) -> None:
+        self.wire.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "whose"),
+    [
+        (b"GET /ws" + HEAD, "websocket"),
+        (b"GET /ws?x=1" + HEAD, "websocket"),
+        (b"GET /" + HEAD, "site"),
+        (b"GET /ws2" + HEAD, "site"),
+        (b"GET /ws/x" + HEAD, "site"),
+        (b"POST /ws" + HEAD, "site"),
+        (b"\x16\x03\x01 a TLS hello\r\n\r\n", "site"),
+        (b"\x7f\xf1\0\0\r\n\r\n", "site"),
+        (b"\r\n\r\nGET /ws" + HEAD, "site"),
+    ],
+)
+def test_the_first_line_says_whose_it_is_and_not_a_byte_is_lost(
+    clock: TurningClock, data: bytes, whose: str
+) -> None:
+    for pieces in ([data], [data[:-1], data[-1:] + b"more"], [bytes([octet]) for octet in data]):
+        door = Door(clock)
+        for piece in pieces:
+            door.receive(piece)
+        ((name, protocol),) = door.found
+        assert (name, protocol.data) == (whose, b"".join(pieces))
+        door.lose()
+
+
+def test_rawsocket_is_known_by_its_first_octet_where_it_is_spoken(clock: TurningClock) -> None:
+    door = Door(clock, site=False, rawsockets=True)
+    door.receive(b"\x7f")
+    door.receive(b"\xf1\0\0")
+    assert [(name, it.data) for name, it in door.found] == [("rawsocket", b"\x7f\xf1\0\0")]
+
+
+def test_where_there_is_no_site_websocket_answers_every_request(clock: TurningClock) -> None:
+    door = Door(clock, site=False, rawsockets=True)
+    door.receive(b"GET /" + HEAD)
+    assert door.found[0][0] == "websocket"
+
+
+def test_a_head_that_drips_is_cut_off_however_often_it_drips(clock: TurningClock, log: Log) -> None:
+    door = Door(clock)
+    for octet in b"GET /ws HT":
+        assert not door.wire.disconnecting
+        door.receive(bytes([octet]))
+        clock.advance(1)
+    assert door.wire.disconnecting
+    assert door.found == []
+    door.lose()
+    assert len(log.lines) == 1
+    assert "refused: " in log.lines[0]
+
+
+def test_a_head_without_end_is_refused(clock: TurningClock, log: Log) -> None:
+    door = Door(clock)
+    door.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD)
+    assert door.wire.value().startswith(b"HTTP/1.1 431 ")
+    assert door.wire.disconnecting
+    door.receive(b"\r\n\r\n")
+    assert door.found == []
+    door.lose()
+    assert len(log.lines) == 1
+
+
+def test_who_comes_and_goes_leaves_nothing(clock: TurningClock, log: Log) -> None:
+    Door(clock).lose()
+    assert log.lines == []
+
+
+def test_over_tls_the_wrapper_learns_of_the_new_protocol(clock: TurningClock) -> None:
+    door = Door(clock)
+    wrapper = ProtocolWrapper(Factory(), door.protocol)  # type: ignore[arg-type]
+    wrapper.transport = door.wire
+    door.protocol.transport = wrapper
+    door.protocol.dataReceived(b"GET /" + HEAD)
+    assert wrapper.wrappedProtocol is door.found[0][1]

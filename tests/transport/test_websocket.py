@@ -1,0 +1,261 @@
+"""One browser: its handshake, its frames, its pings, its close codes."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Log, TurningClock
+from tests.fakes import KANBAN, publication
+from tests.transport.sockets import HELLO, Browser, Server
+
+
+def abort_uri(received: list[Any]) -> str:
+    """The reason of the ABORT that came last before the close."""
+    assert received[-2][0] == 3
+    return str(received[-2][2])
+
+
+def test_from_handshake_to_event(browser: Browser, server: Server) -> None:
+    assert "101" in browser.handshake().splitlines()[0]
+    assert browser.say(HELLO) == [[4, "ticket", {}]]
+    ((code, session, _),) = browser.say([5, "good", {}])
+    assert (code, session) == (2, 5000)
+    assert browser.say([32, 1, {}, KANBAN]) == [[33, 1, 1]]
+    server.publish(publication({"cmd": "kanban:edit", "data": "é"}))
+    server.clock.advance(0)
+    assert browser.take() == [[36, 1, 77, {}, [], {"cmd": "kanban:edit", "data": "é"}]]
+
+
+def test_the_server_chooses_the_subprotocol_that_it_speaks(browser: Browser) -> None:
+    head = browser.handshake(Sec_WebSocket_Protocol="wamp.2.flatbuffers, wamp.2.json")
+    assert "Sec-WebSocket-Protocol: wamp.2.json" in head
+
+
+@pytest.mark.parametrize("offered", [None, "wamp.2.flatbuffers", "chat", "WAMP.2.JSON"])
+def test_without_a_common_subprotocol_there_is_no_websocket(browser: Browser, offered: str | None) -> None:
+    assert browser.handshake(Sec_WebSocket_Protocol=offered).startswith("HTTP/1.1 400 ")
+
+
+def test_compression_is_not_accepted(browser: Browser) -> None:
+    assert "permessage-deflate" not in browser.handshake(Sec_WebSocket_Extensions="permessage-deflate")
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:2998", None])
+def test_own_pages_and_programs_may_connect(browser: Browser, origin: str | None) -> None:
+    assert browser.handshake(Origin=origin).startswith("HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "file://", "http://127.0.0.1:2999"])
+def test_page_of_another_origin_is_refused(browser: Browser, origin: str) -> None:
+    assert browser.handshake(Origin=origin).splitlines()[0].split()[1] in ("403", "400")
+    assert browser.transport.disconnecting
+
+
+def test_two_origins_are_refused(browser: Browser) -> None:
+    assert (
+        "101" not in browser.handshake(Origin="http://127.0.0.1:2998, https://evil.example").splitlines()[0]
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/ws/x", "/ws2", "/message", "//ws"])
+def test_other_paths_are_not_found(browser: Browser, path: str) -> None:
+    assert browser.handshake(path).startswith("HTTP/1.1 404 ")
+
+
+def test_plain_get_shows_no_page_and_redirects_nowhere(browser: Browser) -> None:
+    head = browser.handshake("/ws?redirect=https://evil.example", Upgrade=None)
+    assert head.startswith("HTTP/1.1 426 ")
+    assert "evil" not in head
+
+
+@pytest.mark.parametrize(
+    ("opcode", "payload"),
+    [
+        (1, b"not WAMP"),
+        (1, b""),
+        (1, b"{}"),
+        (1, b"[]"),
+        (1, b"\0"),
+        (1, b"[" * 1900),
+        (1, b'[1,"\\ud800"]'),
+        (1, b"[1e999]"),
+        (2, b"\x93\x01\x02\x03"),
+        (2, b"[]"),
+        (1, b'[32,1,{},"org.tuleap.kanban.3"]'),
+        (1, b"[2,1,{}]"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("state", ["connected", "challenged"])
+def test_what_is_no_wamp_is_aborted_and_closed(
+    browser: Browser, log: Log, opcode: int, payload: bytes, state: str
+) -> None:
+    browser.handshake()
+    if state == "challenged":
+        browser.say(HELLO)
+    browser.send_frame(opcode, payload)
+    received = browser.take()
+    assert abort_uri(received) == "wamp.error.protocol_violation"
+    assert received[-1] == (1002, "protocol violation")
+    browser.send_frame(8, b"\x03\xea")
+    browser.lose()
+    assert len(log.lines) == 1
+    assert "closed: protocol violation (" in log.lines[0]
+    assert log.tracebacks == []
+
+
+def test_invalid_utf8_is_closed_by_websockets_own_rule(joined: Browser, server: Server) -> None:
+    joined.send_frame(1, b'["\xff"]')
+    assert joined.take()[-1][0] == 1007
+    joined.lose()
+    assert server.metrics.closes == ["protocol violation"]
+
+
+def test_a_message_that_is_too_long_is_not_read(joined: Browser) -> None:
+    joined.send_frame(1, b"x" * 2049)
+    assert joined.take()[-1][0] == 1009
+
+
+def test_unmasked_frame_is_a_violation(joined: Browser) -> None:
+    joined.connection.dataReceived(b"\x81\x02[]")
+    assert joined.take()[-1][0] == 1002
+
+
+def test_nothing_is_done_after_the_close(joined: Browser) -> None:
+    joined.say("nonsense")
+    assert joined.say([32, 1, {}, KANBAN]) == []
+
+
+def test_silence_after_the_handshake_is_closed_in_time(browser: Browser, server: Server, log: Log) -> None:
+    browser.handshake()
+    server.pass_time(9)
+    assert browser.take() == []
+    server.pass_time(1)
+    assert browser.take() == [(1008, "open timeout")]
+    browser.lose()
+    assert [line for line in log.lines if "closed: open timeout" in line]
+
+
+def test_the_session_ends_with_its_ticket(clock: TurningClock) -> None:
+    server = Server(clock, ping_interval=10_000)
+    browser = Browser(server)
+    browser.join()
+    server.pass_time(599)
+    assert browser.take() == []
+    server.pass_time(1)
+    ((code, _, reason),) = browser.take()
+    assert (code, reason) == (6, "org.tuleap.error.token_expired")
+    assert browser.say([6, {}, "wamp.close.goodbye_and_out"]) == [(1000, "ticket expired")]
+    browser.lose()
+    server.pass_time(3)
+
+
+def test_goodbye_is_answered_and_closed(joined: Browser) -> None:
+    assert joined.say([6, {}, "wamp.close.close_realm"]) == [
+        [6, {}, "wamp.close.goodbye_and_out"],
+        (1000, "goodbye"),
+    ]
+
+
+def test_a_reply_leaves_behind_the_events_that_were_published_before_it(
+    joined: Browser, server: Server
+) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    server.publish(publication())
+    assert joined.say([32, 2, {}, "another.topic"]) == []
+    server.clock.advance(0)
+    assert [it[0] for it in joined.take()] == [36, 33]
+
+
+def test_nothing_of_a_session_remains_when_it_is_lost(joined: Browser, server: Server) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    joined.lose()
+    sizes = (
+        len(server.realm.sessions),
+        len(server.realm.broker.subscriptions),
+        len(server.hub.connections),
+    )
+    assert sizes == (0, 0, 0)
+    assert server.metrics.closes == ["connection lost"]
+
+
+def test_an_event_for_who_has_just_gone_is_dropped(joined: Browser, server: Server, log: Log) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    server.publish(publication())
+    joined.lose()
+    server.clock.advance(0)
+    assert joined.take() == []
+    assert log.tracebacks == []
+
+
+def test_silent_browser_is_pinged_and_then_dropped(joined: Browser, server: Server, log: Log) -> None:
+    server.pass_time(26)
+    assert joined.transport.value()[0] == 0x89
+    server.pass_time(21)
+    assert joined.transport.disconnecting
+    joined.lose()
+    assert [line for line in log.lines if "closed: ping timeout" in line]
+
+
+def test_a_fault_below_websockets_ends_the_connection(
+    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("injected")
+
+    browser.handshake()
+    with monkeypatch.context() as patch:
+        patch.setattr(browser.connection, "processData", broken)
+        browser.connection.dataReceived(b"x")
+    assert browser.take() == [(1011, "internal error")]
+    with monkeypatch.context() as patch:
+        patch.setattr(browser.connection, "processData", broken)
+        browser.connection.dataReceived(b"x")
+    assert browser.transport.disconnecting
+    assert log.tracebacks == ["injected", "injected"]
+
+
+def test_after_a_complete_close_the_last_bytes_are_sent_and_not_for_ever(
+    joined: Browser, server: Server
+) -> None:
+    joined.say([6, {}, "wamp.close.close_realm"])
+    joined.send_frame(8, b"\x03\xe8")
+    assert joined.transport.disconnecting
+    assert not joined.transport.disconnected
+    server.pass_time(5)
+    assert joined.transport.disconnected
+
+
+def test_twisted_webs_channel_does_not_outlive_the_handshake(server: Server) -> None:
+    browser = Browser(server)
+    assert browser.transport.producer is None
+    browser.lose()
+
+
+def test_a_fault_while_accepting_ends_the_connection(server: Server, log: Log) -> None:
+    server.websockets.openHandshakeTimeout = "never"
+    browser = Browser(server)
+    assert browser.transport.disconnected
+    assert len(log.tracebacks) == 1
+    assert server.metrics.internal_errors == 1
+
+
+def test_too_many_connections_are_refused_at_the_handshake(clock: TurningClock) -> None:
+    server = Server(clock, max_connections=1)
+    first, second = Browser(server), Browser(server)
+    assert first.handshake().startswith("HTTP/1.1 101 ")
+    assert second.handshake().startswith("HTTP/1.1 503 ")
+    for browser in (first, second):
+        browser.lose()
+    server.pass_time(3)
+
+
+@pytest.mark.parametrize("offered", ["wamp.2.msgpack, wamp.2.json", "x, wamp.2.msgpack"])
+def test_the_first_that_the_client_offers_is_chosen(browser: Browser, offered: str) -> None:
+    head = browser.handshake(Sec_WebSocket_Protocol=offered)
+    assert "Sec-WebSocket-Protocol: wamp.2.msgpack" in head
+
+
+@pytest.mark.parametrize("offered", ["wamp.2.json.batched", "wamp.2.msgpack.batched", "wamp.2.ubjson"])
+def test_batched_and_rare_subprotocols_are_not_offered(browser: Browser, offered: str) -> None:
+    assert browser.handshake(Sec_WebSocket_Protocol=offered).startswith("HTTP/1.1 400 ")

@@ -1,0 +1,87 @@
+"""Where the server listens: Twisted's endpoint strings, and which of them may be open to all who come."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+
+from tuleaprt.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One endpoint and what is served there. ``is_open`` says that nobody is asked who he is."""
+
+    name: str
+    endpoint: IStreamServerEndpoint
+    factory: IProtocolFactory
+    is_open: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the log calls it."""
+        return f"{self.name} site" if self.name in ("private", "public") else self.name
+
+
+def listeners(
+    reactor: Any, name: str, descriptions: Iterable[str], factory: IProtocolFactory
+) -> list[Listener]:
+    """
+    Raises:
+        ConfigError: an endpoint cannot be understood.
+    """
+    return [Listener(name, _endpoint(reactor, name, it), factory) for it in descriptions]
+
+
+def open_listeners(
+    reactor: Any, name: str, descriptions: Iterable[str], factory: IProtocolFactory
+) -> list[Listener]:
+    """Listeners that only this machine's administrators can reach.
+
+    Raises:
+        ConfigError: an endpoint cannot be understood, or others could reach it.
+    """
+    descriptions = list(descriptions)
+    for description in descriptions:
+        if not _is_out_of_reach(description):
+            raise ConfigError(
+                f"[listen] {name}: {description!r}: whoever connects there is an operator, so it must be "
+                "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600"
+            )
+    return [Listener(name, _endpoint(reactor, name, it), factory, is_open=True) for it in descriptions]
+
+
+def address(port: IListeningPort) -> str:
+    """Where it really listens: ``127.0.0.1:2998`` or ``unix:/run/tuleaprt.sock``."""
+    host: Any = port.getHost()
+    return f"{host.host}:{host.port}" if hasattr(host, "port") else f"unix:{os.fsdecode(host.name)}"
+
+
+def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        return endpoint
+    except Exception as error:
+        # Twisted's parsers raise whatever comes: ValueError, KeyError, TypeError.
+        raise ConfigError(f"[listen] {name}: {description!r} is no endpoint: {error}") from None
+
+
+# Twisted's endpoint strings: parts between colons, where a backslash takes its meaning from a colon.
+_PART = re.compile(r"(?:\\.|[^:\\])*")
+
+
+def _is_out_of_reach(description: str) -> bool:
+    """Whether it is a literal loopback address, or a Unix socket of mode 0600. What is not plain is not."""
+    kind, *rest = [it.replace("\\", "") for it in _PART.findall(description) if it] or [""]
+    options = dict(it.split("=", 1) for it in rest if "=" in it)
+    if kind in ("tcp", "tcp6"):
+        try:
+            return ip_address(options.get("interface", "")).is_loopback
+        except ValueError:
+            return False
+    return kind == "unix" and options.get("mode") in ("600", "0600")

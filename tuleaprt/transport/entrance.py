@@ -1,0 +1,111 @@
+"""The way in: what a connection wants is seen at its first bytes, and then it is that protocol's.
+
+::
+
+    7F …                       RawSocket, where it is spoken
+    GET /ws …\\r\\n\\r\\n          WebSocket
+    anything else …\\r\\n\\r\\n    the web site
+
+The request's head must be here whole before the open timeout, which counts from the connection and goes on
+for WebSocket and RawSocket until the ticket; it cannot be stretched byte by byte, and is bounded in length.
+Nothing is parsed here: the protocol gets every byte.
+"""
+
+import re
+from typing import Any
+
+from autobahn.twisted.util import peer2str
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+
+from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.rawsocket import MAGIC
+
+MAX_HEAD = 16_384
+END_OF_HEAD = b"\r\n\r\n"
+HEAD_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+_WEBSOCKET = re.compile(rb"GET /ws[ ?]")
+
+
+class Entrance(Protocol):
+    """Owns the connection, and one delayed call, until it is clear whose the connection is."""
+
+    factory: "EntranceFactory"
+    log = Logger()
+    transport: Any
+    _call: IDelayedCall
+
+    def connectionMade(self) -> None:
+        self._head = b""
+        self._opened_at = self.factory.clock.seconds()
+        self._call = self.factory.clock.callLater(
+            self.factory.open_timeout, self._refuse, "nothing was asked"
+        )
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self._call.active():
+            return
+        known = len(self._head)
+        self._head += data
+        if self.factory.rawsockets is not None and self._head[0] == MAGIC:
+            self._hand_over(self.factory.rawsockets)
+        elif self._head.find(END_OF_HEAD, max(0, known - len(END_OF_HEAD))) >= 0:
+            site = self.factory.site
+            if site is None or _WEBSOCKET.match(self._head):
+                site = self.factory.websockets
+            self._hand_over(site)
+        elif len(self._head) > MAX_HEAD:
+            self.transport.write(HEAD_TOO_LONG)
+            self._refuse("the head of the request is too long")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._call.active():
+            self._call.cancel()
+
+    def _refuse(self, why: str) -> None:
+        if self._call.active():
+            self._call.cancel()
+        self.log.info("{peer} refused: {why}", peer=peer2str(self.transport), why=why)
+        self.transport.loseConnection()
+
+    def _hand_over(self, factory: IProtocolFactory) -> None:
+        """Make it the factory's, as if this had never been there."""
+        self._call.cancel()
+        transport = self.transport
+        protocol: Any = factory.buildProtocol(transport.getPeer())
+        if isinstance(protocol, Connection):
+            protocol.opened_at = self._opened_at
+        # Over TLS it is the wrapper that knows the protocol.
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(self._head)
+
+
+class EntranceFactory(Factory):
+    """``site`` and ``rawsockets`` are None where there are none."""
+
+    protocol: Any = Entrance
+    noisy = False
+
+    def __init__(
+        self,
+        websockets: IProtocolFactory,
+        *,
+        site: IProtocolFactory | None = None,
+        rawsockets: IProtocolFactory | None = None,
+        clock: IReactorTime,
+        open_timeout: float,
+    ) -> None:
+        self.websockets = websockets
+        self.site = site
+        self.rawsockets = rawsockets
+        self.clock = clock
+        self.open_timeout = open_timeout

@@ -1,0 +1,147 @@
+"""A client over RawSocket (WAMP: RawSocket Transport).
+
+::
+
+    handshake   7F  <longest, serializer>  00 00     both ways; the longest message is 2^(9 + its four bits)
+                7F  <error, 0>             00 00     the answer to one that is refused
+    frame       <type>  <length, 3 octets>  <payload>
+
+A peer that announces how long a message it takes is sent none that is longer. Autobahn's own protocol has
+neither PING nor the answers to a bad handshake, and reads a PING as a length; so peers are not pinged here
+either, but TCP's keep-alive finds out about those that have vanished.
+"""
+
+from typing import TYPE_CHECKING
+
+from autobahn.twisted.util import peer2str
+from autobahn.wamp import message as wamp
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from tuleaprt.errors import ProtocolViolation
+from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.frames import (
+    RAWSOCKET_FORMATS,
+    RAWSOCKET_HEADER,
+    RAWSOCKET_LONGEST,
+    RAWSOCKET_MESSAGE,
+    RAWSOCKET_PING,
+    RAWSOCKET_PONG,
+    rawsocket_frame,
+)
+from tuleaprt.transport.line import LimitedLine, Line
+from tuleaprt.wamp.outlet import End
+
+if TYPE_CHECKING:
+    from tuleaprt.transport.factories import RawSocketFactory
+
+MAGIC = 0x7F
+HANDSHAKE = 4
+NO_SUCH_SERIALIZER, LENGTH_UNACCEPTABLE, RESERVED_BITS, TOO_MANY_CONNECTIONS = 1, 2, 3, 4
+"""The errors of the handshake."""
+
+FAREWELLS = {
+    End.SHUTDOWN: "wamp.close.system_shutdown",
+    End.TOO_LONG: "wamp.error.payload_size_exceeded",
+}
+"""There are no close codes here: who could not know why is told by GOODBYE."""
+
+
+class RawSocketConnection(Connection, Protocol):
+    """The frames are read here; there is no library for them but the one that cannot read a PING."""
+
+    factory: "RawSocketFactory"
+    kind = "rawsocket"
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def connectionMade(self) -> None:
+        self.peer = peer2str(self.transport)
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.wake_at(self.opened_at + self.router.open_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            if self.line is None and len(self._buffer) >= HANDSHAKE:
+                handshake = bytes(self._buffer[:HANDSHAKE])
+                del self._buffer[:HANDSHAKE]
+                self._shake_hands(handshake)
+            self._read_frames()
+        except Exception:
+            self.fault("reading a RawSocket")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.line is None:
+            self.closed(End.REFUSED, "no RawSocket handshake")
+        else:
+            self.closed(End.LOST)
+
+    def close_now(self, end: End) -> None:
+        assert self.line is not None
+        reason = FAREWELLS.get(end)
+        if reason is not None and self.session is not None and self.session.is_joined:
+            self.line.write(self.line.format.frame(wamp.Goodbye(reason).marshal()))
+        self._lose()
+
+    def drop(self) -> None:
+        self.shut()
+        self.transport.abortConnection()
+
+    def _lose(self) -> None:
+        """Close when the last bytes are sent, or when that takes too long."""
+        self.shut()
+        self.transport.loseConnection()
+        self.linger()
+
+    def _shake_hands(self, handshake: bytes) -> None:
+        magic, asked, *reserved = handshake
+        format = RAWSOCKET_FORMATS.get(asked & 0x0F)
+        if magic != MAGIC:
+            self._refuse(None, "not RawSocket")
+        elif any(reserved):
+            self._refuse(RESERVED_BITS, "reserved octets in the handshake")
+        elif format is None:
+            self._refuse(NO_SUCH_SERIALIZER, "no common serializer")
+        elif self.hub.is_full or self.hub.is_shut_down:
+            self._refuse(TOO_MANY_CONNECTIONS, "too many are connected, or the server is shutting down")
+        else:
+            ours = max(0, min(15, self.hub.max_message_size.bit_length() - 10))
+            self.transport.write(bytes([MAGIC, ours << 4 | format.serializer.rawsocket_id, 0, 0]))
+            longest = min(2 ** (9 + (asked >> 4)), RAWSOCKET_LONGEST)
+            self.open(LimitedLine(self, format, longest=longest, header=RAWSOCKET_HEADER))
+
+    def _refuse(self, error: int | None, why: str) -> None:
+        self._end = (End.REFUSED, why)
+        if error is not None:
+            self.transport.write(bytes([MAGIC, error << 4, 0, 0]))
+        self._lose()
+
+    def _read_frames(self) -> None:
+        buffer = self._buffer
+        while self.line is not None and self.line.is_open and len(buffer) >= RAWSOCKET_HEADER:
+            type, length = buffer[0], int.from_bytes(buffer[1:RAWSOCKET_HEADER])
+            if type > RAWSOCKET_PONG:
+                self.violated(ProtocolViolation("an unknown type of frame"))
+            elif length > self.hub.max_message_size:
+                self.violated(ProtocolViolation(f"a message of more than {self.hub.max_message_size} bytes"))
+            elif len(buffer) < RAWSOCKET_HEADER + length:
+                return
+            else:
+                payload = bytes(buffer[RAWSOCKET_HEADER : RAWSOCKET_HEADER + length])
+                del buffer[: RAWSOCKET_HEADER + length]
+                self._read_frame(self.line, type, payload)
+        if self.line is not None and not self.line.is_open:
+            buffer.clear()
+
+    def _read_frame(self, line: LimitedLine | Line, type: int, payload: bytes) -> None:
+        if type == RAWSOCKET_MESSAGE:
+            self.received(payload)
+        elif type == RAWSOCKET_PING:
+            if line.is_behind():
+                self.end(End.SLOW)
+            else:
+                line.write(rawsocket_frame(payload, RAWSOCKET_PONG))

@@ -1,0 +1,127 @@
+"""Messages as bytes: JSON, MessagePack and CBOR (WAMP: Serializers).
+
+msgspec reads a message of 170 bytes in about 1 µs, where Autobahn's own JSON takes 27. What JSON cannot say
+is not wanted from a client, and is refused where a library would make objects of it: extension types of
+MessagePack, tags of CBOR (among them shared references, regular expressions and numbers of any length).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, NoReturn
+
+import cbor2
+import msgspec
+
+# What wampy and others write for JavaScript's undefined.
+_MSGPACK_UNDEFINED, _CBOR_UNDEFINED = b"\xd4\0\0", b"\xf7"
+
+MAX_DEPTH = 100
+"""How deep CBOR may be nested; msgspec stops where Python does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Serializer:
+    """``name`` ends a WebSocket's subprotocol, ``rawsocket_id`` is its number in RawSocket's handshake.
+
+    ``decode`` raises ValueError or RecursionError.
+    """
+
+    name: str
+    rawsocket_id: int
+    is_binary: bool
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def _defined(node: Any) -> Any:
+    """The message as JavaScript would have written it in JSON: a key that is undefined is not there."""
+    if isinstance(node, dict):
+        return {key: _defined(child) for key, child in node.items() if child is not cbor2.undefined}
+    if isinstance(node, list):
+        return [_defined(child) for child in node]
+    return None if node is cbor2.undefined else node
+
+
+def _extension(code: int, data: memoryview) -> Any:
+    if code == 0 and bytes(data) == b"\0":
+        return cbor2.undefined
+    raise ValueError("MessagePack extensions are not accepted")
+
+
+_msgpack = msgspec.msgpack.Decoder(ext_hook=_extension)
+
+
+def _decode_msgpack(data: bytes) -> Any:
+    message = _msgpack.decode(data)
+    return _defined(message) if _MSGPACK_UNDEFINED in data else message
+
+
+def _encode_msgpack(message: Any) -> bytes:
+    try:
+        return msgspec.msgpack.encode(message)
+    except OverflowError:
+        return msgspec.msgpack.encode(_within_64_bits(message))
+
+
+def _within_64_bits(node: Any) -> Any:
+    """Longer integers as floats, which is what JavaScript reads in their JSON too."""
+    if isinstance(node, dict):
+        return {key: _within_64_bits(child) for key, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [_within_64_bits(child) for child in node]
+    if isinstance(node, int) and not -(2**63) <= node < 2**64:
+        return float(node)
+    return node
+
+
+def _no_tag(*_: object) -> NoReturn:
+    raise ValueError("CBOR tags are not accepted")
+
+
+# Those that cbor2 would decode itself; all others go to the hook.
+_KNOWN_TAGS = (*range(6), 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
+_NO_TAGS = dict.fromkeys(_KNOWN_TAGS, _no_tag)
+
+
+def _decode_cbor(data: bytes) -> Any:
+    source = BytesIO(data)
+    decoder = cbor2.CBORDecoder(
+        source,
+        tag_hook=_no_tag,
+        semantic_decoders=_NO_TAGS,
+        max_depth=MAX_DEPTH,
+        allow_duplicate_keys=False,
+        strict_hashable_types=True,
+    )
+    try:
+        message = decoder.decode()
+    except cbor2.CBORError as error:
+        raise ValueError(str(error)) from None
+    if source.tell() != len(data):
+        raise ValueError("there is more than one CBOR item")
+    return _defined(message) if _CBOR_UNDEFINED in data else message
+
+
+JSON = Serializer(
+    name="json",
+    rawsocket_id=1,
+    is_binary=False,
+    encode=msgspec.json.encode,
+    decode=msgspec.json.decode,
+)
+MSGPACK = Serializer(
+    name="msgpack",
+    rawsocket_id=2,
+    is_binary=True,
+    encode=_encode_msgpack,
+    decode=_decode_msgpack,
+)
+CBOR = Serializer(
+    name="cbor",
+    rawsocket_id=3,
+    is_binary=True,
+    encode=cbor2.dumps,
+    decode=_decode_cbor,
+)
+SERIALIZERS = (JSON, MSGPACK, CBOR)

@@ -1,0 +1,145 @@
+"""A client over WebSocket (RFC 6455; WAMP: WebSocket Transport): Autobahn below, a Connection above."""
+
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+
+from tuleaprt.errors import ProtocolViolation
+from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.frames import WEBSOCKET_FORMATS
+from tuleaprt.transport.line import Line
+from tuleaprt.wamp.outlet import End
+
+if TYPE_CHECKING:
+    from tuleaprt.transport.factories import WebSocketFactory
+
+PATH = "/ws"
+CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
+
+CLOSE_CODES = {
+    End.GOODBYE: 1000,
+    End.EXPIRED: 1000,
+    End.KILLED: 1000,
+    End.REPLACED: 1000,
+    End.REFUSED: 1000,
+    End.VIOLATION: 1002,
+    End.SILENT: 1008,
+    End.FLOOD: 1008,
+    End.FAULT: 1011,
+    End.SHUTDOWN: 1012,
+    End.SLOW: 1013,
+}
+"""RFC 6455 7.4 and its registry: 1012 service restart, 1013 try again later."""
+
+
+class Quiet:
+    """Stands in for Autobahn's logger: a connection has one line in the log, written by Connection."""
+
+    def debug(self, *args: object, **kwargs: object) -> None: ...
+
+    info = warn = error = debug
+
+
+class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[misc]
+    """Autobahn calls it by the names that it gives; what is ours has names of our own."""
+
+    factory: "WebSocketFactory"
+    log = Quiet()
+    kind = "websocket"
+    _subprotocol = ""
+
+    def connectionMade(self) -> None:
+        try:
+            super().connectionMade()
+        except Exception:
+            self.hub.faults.record("accepting a WebSocket")
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            super().dataReceived(data)
+        except Exception:
+            self.fault("reading a WebSocket")
+
+    def onConnect(self, request: ConnectionRequest) -> str:
+        try:
+            self._subprotocol = self._accept(request)
+        except ConnectionDeny as denied:
+            self._end = (End.REFUSED, str(denied.reason))
+            raise
+        return self._subprotocol
+
+    def onOpen(self) -> None:
+        self.open(Line(self, WEBSOCKET_FORMATS[self._subprotocol]))
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        assert self.line is not None
+        if isBinary == self.line.format.serializer.is_binary:
+            self.received(payload)
+        else:
+            kind = "binary" if isBinary else "text"
+            self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """End the TCP connection; gently after a complete close, where Autobahn aborts.
+
+        A reset would overtake the last frames on their way, and a browser would call it a lost connection.
+        Who does not take them in time is reset after all.
+        """
+        self.shut()
+        gently = self.wasClean or not abort
+        was_connected = self.state != CLOSED
+        super().dropConnection(not gently)
+        if gently and was_connected:
+            self.linger()
+
+    def onAutoPingTimeout(self) -> None:
+        self._end = self._end or (End.UNANSWERED, "")
+        super().onAutoPingTimeout()
+
+    def onPing(self, payload: bytes) -> None:
+        if self.line is not None and self.line.is_behind():
+            self.end(End.SLOW)
+        else:
+            super().onPing(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if self.line is None:
+            self.closed(End.REFUSED, "no WebSocket handshake")
+        elif self.failedByMe:
+            self.closed(End.VIOLATION, f"WebSocket, close code {self.localCloseCode}")
+        else:
+            self.closed(End.CLOSED if wasClean else End.LOST)
+
+    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
+        self.shut()
+        super().sendCloseFrame(*args, **kwargs)
+
+    def close_now(self, end: End) -> None:
+        """Autobahn drops who does not answer the close in a second."""
+        self.sendCloseFrame(code=CLOSE_CODES[end], reasonUtf8=end.encode())
+
+    def drop(self) -> None:
+        self.dropConnection(abort=True)
+
+    def _accept(self, request: ConnectionRequest) -> str:
+        """The subprotocol of a handshake.
+
+        Raises:
+            ConnectionDeny: with the HTTP status of the refusal.
+        """
+        if self.hub.is_shut_down:
+            raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "this server is shutting down")
+        if self.hub.is_full:
+            raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "too many are connected")
+        if request.path != PATH:
+            raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "not found")
+        origin, host = request.headers.get("origin"), request.headers["host"]
+        if origin is not None and not self.factory.allows(origin, host):
+            raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "this origin may not connect")
+        for subprotocol in request.protocols:
+            if subprotocol in WEBSOCKET_FORMATS:
+                return str(subprotocol)
+        names = ", ".join(WEBSOCKET_FORMATS)
+        raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, f"the subprotocols here are {names}")

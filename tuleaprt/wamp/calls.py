@@ -1,0 +1,129 @@
+"""A call of one of the router's procedures: its arguments, checked one by one, and its result."""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from tuleaprt.errors import InvalidArgument, InvalidUri
+from tuleaprt.wamp.identifiers import MAX_ID, is_uri
+from tuleaprt.wamp.realm import Member
+
+# RFC 3339, 5.6; what datetime reads beyond it is not meant here.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
+
+
+T = TypeVar("T")
+Check = Callable[[str, object], T]
+"""Given the name and the value of an argument, returns the value as it is meant."""
+
+
+class Arguments:
+    """What a caller sent. Each method takes one argument; ``done`` says that no other is known.
+
+    An argument that is null counts as absent: some clients cannot leave one out.
+    """
+
+    def __init__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._args = list(args)
+        self._kwargs = dict(kwargs)
+
+    def next(self, name: str, check: Check[T]) -> T:
+        """The next positional argument.
+
+        Raises:
+            InvalidArgument: there is none, or by the check.
+            InvalidUri: by the check.
+        """
+        if (value := self.next_if_any(name, check)) is None:
+            raise InvalidArgument(f"{name} is missing")
+        return value
+
+    def next_if_any(self, name: str, check: Check[T]) -> T | None:
+        value = self._args.pop(0) if self._args else None
+        return None if value is None else check(name, value)
+
+    def keyword(self, name: str, check: Check[T]) -> T | None:
+        """
+        Raises:
+            InvalidArgument, InvalidUri: by the check.
+        """
+        value = self._kwargs.pop(name, None)
+        return None if value is None else check(name, value)
+
+    def done(self) -> None:
+        """
+        Raises:
+            InvalidArgument: something is left.
+        """
+        if self._args:
+            raise InvalidArgument("there are too many arguments")
+        if self._kwargs:
+            # Not their names: they are the caller's texts, and as long as he likes.
+            raise InvalidArgument("there are keyword arguments that this procedure does not know")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """RESULT.Arguments and RESULT.ArgumentsKw."""
+
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] | None = None
+
+
+Procedure = Callable[[Member, Arguments, float], Result]
+"""Who calls, with what, and when (seconds since the epoch). A RequestError is answered by ERROR."""
+
+
+def an_id(name: str, value: object) -> int:
+    """An id; some binary serializers of JavaScript send one that does not fit in 32 bits as a float."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not 0 < value <= MAX_ID:
+        raise InvalidArgument(f"{name} must be an id")
+    return value
+
+
+def a_count(name: str, value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_ID:
+        raise InvalidArgument(f"{name} must be a whole number, 0 or more")
+    return value
+
+
+def a_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be true or false")
+    return value
+
+
+def a_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a text")
+    return value
+
+
+def texts(name: str, value: object) -> Collection[str]:
+    if not isinstance(value, list) or not all(isinstance(it, str) for it in value):
+        raise InvalidArgument(f"{name} must be a list of texts")
+    return value
+
+
+def a_uri(name: str, value: object) -> str:
+    """
+    Raises:
+        InvalidUri: it is a text, but no URI.
+    """
+    if not is_uri(text := a_text(name, value)):
+        raise InvalidUri(f"{name} is not a URI")
+    return text
+
+
+def a_time(name: str, value: object) -> datetime:
+    """RFC 3339, with its zone."""
+    text = a_text(name, value)
+    if _TIME.fullmatch(text):
+        with suppress(ValueError):
+            return datetime.fromisoformat(text.upper())
+    raise InvalidArgument(f"{name} must be a time as 2026-03-14T15:09:26.535Z")

@@ -1,0 +1,97 @@
+"""Opening a session: what HELLO must say, and what WELCOME answers (WAMP: Session Establishment)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autobahn.wamp import message as wamp
+from autobahn.wamp.role import RoleBrokerFeatures, RoleDealerFeatures
+
+from tuleaprt.errors import TicketExpired, TicketRefused
+from tuleaprt.wamp.auth import AUTHPROVIDER, Authenticator, Identity
+from tuleaprt.wamp.uris import uri_of
+
+MAX_WINDOW_LENGTH = 128
+
+_ROLES = {
+    "broker": RoleBrokerFeatures(
+        event_history=True,
+        pattern_based_subscription=True,
+        publisher_exclusion=True,
+        session_meta_api=True,
+        subscriber_blackwhite_listing=True,
+        subscription_meta_api=True,
+        subscription_revocation=True,
+    ),
+    "dealer": RoleDealerFeatures(session_meta_api=True),
+}
+"""Exactly what is here."""
+
+
+class Refused(Exception):
+    """What opens no session. ``uri`` and ``text`` are for the ABORT, ``detail`` is for the log."""
+
+    def __init__(self, uri: str, text: str | None, detail: str = "") -> None:
+        super().__init__(text)
+        self.uri = uri
+        self.text = text
+        self.detail = detail or text or ""
+
+
+def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[str, str | None]:
+    """The authmethod to go on with, and the window that the client speaks for, if it names one.
+
+    Raises:
+        Refused
+    """
+    if hello.realm != realm:
+        raise Refused("wamp.error.no_such_realm", "there is no such realm")
+    window = (hello.authextra or {}).get("uuid")
+    if window is not None and not (isinstance(window, str) and len(window) <= MAX_WINDOW_LENGTH):
+        raise Refused(
+            "wamp.error.invalid_argument",
+            f"authextra.uuid must be a text of at most {MAX_WINDOW_LENGTH} characters",
+        )
+    # Who names no method means that he has nothing to show.
+    offered = hello.authmethods or ["anonymous"]
+    accepted = ("ticket", "anonymous") if anonymous_may else ("ticket",)
+    method = next((it for it in offered if it in accepted), None)
+    if method is None:
+        raise Refused("wamp.error.no_matching_auth_method", f"the authmethods here are {', '.join(accepted)}")
+    return method, window or None
+
+
+def check_ticket(authenticator: Authenticator, ticket: str, now: float) -> Identity:
+    """Who the ticket says the client is.
+
+    Raises:
+        Refused
+    """
+    try:
+        return authenticator.authenticate(ticket, now)
+    except TicketExpired as error:
+        raise Refused(uri_of(error), "the ticket has expired", str(error)) from None
+    except TicketRefused as error:
+        raise Refused(uri_of(error), None, str(error)) from None
+
+
+def can_be_revoked(hello: wamp.Hello) -> bool:
+    """Whether the client understands an UNSUBSCRIBED that it did not ask for."""
+    subscriber = hello.roles.get("subscriber")
+    return bool(subscriber is not None and subscriber.subscription_revocation)
+
+
+def welcome(session: int, realm: str, identity: Identity, authmethod: str) -> wamp.Welcome:
+    """WELCOME tells the client who he is, whoever he said he was."""
+    extra: Mapping[str, Any] = {}
+    if identity.expires_at != float("inf"):
+        extra = {"expires_at": identity.expires_at}
+    return wamp.Welcome(
+        session,
+        _ROLES,
+        realm=realm,
+        authid=identity.authid,
+        authrole=identity.role.value,
+        authmethod=authmethod,
+        authprovider=AUTHPROVIDER,
+        authextra=extra,
+    )

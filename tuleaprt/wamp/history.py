@@ -1,0 +1,154 @@
+"""What was published lately, so that whoever was away can be told (WAMP: Event History).
+
+One ring for each topic, kept whether or not anybody listens. Every publication takes a slot; the slot of one
+that nobody may be told again has no payload. The oldest go when a ring is full, when they are old, or when
+all of them together weigh too much, and what has gone can never be mistaken for "nothing happened": a place
+in the history is a publication id, the last one that went is still known, and any other is PositionLost.
+
+Places count over all topics in order of arrival. Times are seconds since the epoch, of the appender.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tuleaprt.errors import PositionLost
+from tuleaprt.wamp.identifiers import Match
+from tuleaprt.wamp.publication import Publication
+from tuleaprt.wamp.subscriptions import Subscription
+
+SLOT_BYTES = 2048
+"""What a slot weighs beside its payload."""
+
+MAX_EMPTY_TOPICS = 10_000
+"""Topics of which only the last place is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One publication at its place; ``publication`` is None when it is not told again."""
+
+    place: int
+    id: int
+    at: float
+    publication: Publication | None
+    weight: int
+
+
+class _Ring:
+    """The slots of one topic. Up to the place ``floor``, of the id ``floor_id``, they have gone."""
+
+    __slots__ = ("floor", "floor_id", "slots", "topic")
+
+    def __init__(self, topic: str, floor: int) -> None:
+        self.topic = topic
+        self.slots: deque[Slot] = deque()
+        self.floor = floor
+        self.floor_id: int | None = None
+
+
+class History:
+    """``anchor`` gives the id of a place where there is no publication, for a topic or pattern."""
+
+    def __init__(
+        self, *, events_per_topic: int, seconds: float, max_bytes: int, anchor: Callable[[str, int], int]
+    ) -> None:
+        self._events_per_topic = events_per_topic
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._anchor = anchor
+        self._rings: dict[str, _Ring] = {}
+        self._order: OrderedDict[int, _Ring] = OrderedDict()
+        self._empty: OrderedDict[str, None] = OrderedDict()
+        self._last_place = 0
+        self._floor = 0
+        self.weight = 0
+        """Of all slots together, in bytes."""
+
+    def __len__(self) -> int:
+        """How many slots there are."""
+        return len(self._order)
+
+    def append(self, publication: Publication, at: float) -> None:
+        """Give the publication the next slot of its topic."""
+        audience = publication.audience
+        is_told_again = publication.kwargs is not None and not (audience and audience.names_sessions)
+        weight = SLOT_BYTES + (publication.size if is_told_again else 0)
+        self._last_place += 1
+        slot = Slot(self._last_place, publication.id, at, publication if is_told_again else None, weight)
+        ring = self._rings.get(publication.topic)
+        if ring is None:
+            ring = self._rings[publication.topic] = _Ring(publication.topic, self._floor)
+        ring.slots.append(slot)
+        self._empty.pop(publication.topic, None)
+        self._order[slot.place] = ring
+        self.weight += weight
+        if len(ring.slots) > self._events_per_topic:
+            self._evict(ring)
+        self._forget_what_is_too_much(at)
+
+    def slots(self, subscription: Subscription, now: float) -> list[Slot]:
+        """The slots that concern a subscription, in order of arrival."""
+        self._forget_what_is_too_much(now)
+        rings = self._rings_of(subscription)
+        if len(rings) == 1:
+            return list(rings[0].slots)
+        return sorted((slot for ring in rings for slot in ring.slots), key=lambda slot: slot.place)
+
+    def position(self, subscription: Subscription) -> int:
+        """The id of the newest place: nothing that is published from now on comes before it."""
+        rings = self._rings_of(subscription)
+        newest, id = self._floor_of(subscription, rings), None
+        for ring in rings:
+            last = (ring.slots[-1].place, ring.slots[-1].id) if ring.slots else (ring.floor, ring.floor_id)
+            if last[0] >= newest:
+                newest, id = last
+        return self._anchor(subscription.topic, newest) if id is None else id
+
+    def place(self, subscription: Subscription, id: int) -> int:
+        """Where this publication is, or was if it was the last to go.
+
+        Raises:
+            PositionLost: it is unknown, or something that came after it has gone.
+        """
+        rings = self._rings_of(subscription)
+        floor = self._floor_of(subscription, rings)
+        known = {ring.floor_id: ring.floor for ring in rings}
+        known |= {slot.id: slot.place for ring in rings for slot in ring.slots}
+        known[self._anchor(subscription.topic, floor)] = floor
+        place = known.get(id, -1)
+        if place < floor:
+            raise PositionLost("this publication is not, or no longer, in the history")
+        return place
+
+    def _rings_of(self, subscription: Subscription) -> list[_Ring]:
+        if subscription.match is Match.EXACT:
+            ring = self._rings.get(subscription.topic)
+            return [] if ring is None else [ring]
+        return [ring for topic, ring in self._rings.items() if subscription.covers(topic)]
+
+    def _floor_of(self, subscription: Subscription, rings: Iterable[_Ring]) -> int:
+        """The place up to which something that concerns the subscription may have gone."""
+        floors = [ring.floor for ring in rings]
+        # A topic without a ring may have had one; of a pattern's topics nobody knows.
+        if subscription.match is not Match.EXACT or not floors:
+            floors.append(self._floor)
+        return max(floors)
+
+    def _forget_what_is_too_much(self, now: float) -> None:
+        while self._order:
+            ring = next(iter(self._order.values()))
+            if self.weight <= self._max_bytes and ring.slots[0].at > now - self._seconds:
+                break
+            self._evict(ring)
+        while len(self._empty) > MAX_EMPTY_TOPICS:
+            topic, _ = self._empty.popitem(last=False)
+            self._floor = max(self._floor, self._rings.pop(topic).floor)
+
+    def _evict(self, ring: _Ring) -> None:
+        slot = ring.slots.popleft()
+        del self._order[slot.place]
+        self.weight -= slot.weight
+        ring.floor, ring.floor_id = slot.place, slot.id
+        if not ring.slots:
+            self._empty[ring.topic] = None

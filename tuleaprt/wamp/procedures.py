@@ -1,0 +1,38 @@
+"""The router's procedures by name: history for everybody, the meta API for operators, and others."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tuleaprt.errors import NoSuchProcedure, NotAuthorized
+from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.calls import Arguments, Procedure, Result
+from tuleaprt.wamp.realm import Member, Realm
+from tuleaprt.wamp.replay import get_events
+from tuleaprt.wamp.session_meta import session_procedures
+from tuleaprt.wamp.subscription_meta import subscription_procedures
+
+
+class Procedures:
+    """``others`` decide themselves who may call them."""
+
+    def __init__(self, realm: Realm, others: Mapping[str, Procedure]) -> None:
+        self._everybodys: dict[str, Procedure] = {
+            "wamp.subscription.get_events": partial(get_events, realm),
+            **others,
+        }
+        self._operators = session_procedures(realm) | subscription_procedures(realm)
+
+    def call(
+        self, caller: Member, procedure: str, args: Sequence[Any], kwargs: Mapping[str, Any], now: float
+    ) -> Result:
+        """
+        Raises:
+            RequestError: the call is answered by an ERROR.
+        """
+        called = self._everybodys.get(procedure) or self._operators.get(procedure)
+        if called is None:
+            raise NoSuchProcedure("there is no such procedure")
+        if procedure in self._operators and caller.identity.role is not Role.OPERATOR:
+            raise NotAuthorized("this procedure is for operators")
+        return called(caller, Arguments(args, kwargs), now)
