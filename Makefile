@@ -1,5 +1,6 @@
 # make run     start the server on its defaults and say how to use it
 # make test    lint, types and every test
+# make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make bench   measure the fan-out
 # make clean   remove what the others made
@@ -11,7 +12,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test lint types unit watch bench clean
+.PHONY: run test lint types unit fuzz watch bench clean
 
 run: .venv/run
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
@@ -28,9 +29,12 @@ lint: .venv/test
 types: .venv/test
 	$(BIN)/mypy
 
-unit: .venv/test node_modules/.ready
+unit: .venv/test .venv-interop/.ready node_modules/.ready
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*' --fail-under=100 --format=total
+
+fuzz: .venv/test
+	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz
 
 bench: .venv/run
 	$(BIN)/python benchmarks/fanout.py $(BENCH)
@@ -50,13 +54,23 @@ bench: .venv/run
 	@$(PIP_INSTALL) $(EDITABLE) '.[test]'
 	@touch $@ .venv/run
 
-# Autobahn's package asks for Node 22; it runs on 18 and 20 with the WebSocket of package ws.
+# An environment of its own: nothing that a client brings may be there when the server is tested.
+.venv-interop/.ready: tests/interop/requirements.txt constraints.txt | .venv/test
+	@echo "installing xconn into .venv-interop"
+	@$(PYTHON) -m venv .venv-interop
+	@.venv-interop/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement tests/interop/requirements.txt
+	@touch $@
+
+# Autobahn's package asks for Node 22; it runs on 18 and 20 with the WebSocket of package ws. The overrides are
+# for wampy: its command line runs on Node 18 with yargs 17, and its serializers' accelerators are in a package
+# for each platform, which not every registry has and npm ci then misses; the older ones, not built, stay unused.
 node_modules/.ready: package.json package-lock.json | .venv/test
-	@echo "installing autobahn-js into node_modules"
-	@npm ci --no-audit --no-fund --loglevel=error
+	@echo "installing autobahn-js and wampy into node_modules"
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 clean:
-	rm -rf .venv .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f twisted/plugins/dropin.cache
