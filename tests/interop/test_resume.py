@@ -1,0 +1,109 @@
+"""The recipe of docs/wamp.rst, run as it stands there, through a line that can be cut."""
+
+import re
+from typing import Any
+
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.portforward import ProxyFactory, ProxyServer
+
+from tests.end_to_end.processes import ROOT, Process
+from tests.end_to_end.server import Server
+from tests.fakes import KANBAN, body, ticket
+
+ensure = pytest_twisted.ensureDeferred
+PAGE = """
+import WebSocket from "ws";
+// In a browser nobody need listen to an error; package ws ends the process.
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...options) { super(...options); this.on("error", () => {}); }
+};
+const { URL_, TOPIC, TICKET } = process.env;
+follow({
+  url: URL_,
+  topic: TOPIC,
+  uuid: "the page",
+  getTicket: async () => TICKET,
+  load: async () => console.log("load"),
+  apply: (cmd, data) => console.log("apply", cmd, data),
+});
+"""
+
+
+def recipe() -> str:
+    text = (ROOT / "docs" / "wamp.rst").read_text()
+    block = re.search(r"\.\. code-block:: javascript\n\n((?:    .*\n|\n)+)", text)
+    assert block is not None
+    return re.sub(r"^    ", "", block[1], flags=re.MULTILINE).replace("export function", "function")
+
+
+class Line:
+    """What lies between a page and the server: it can be cut, and mended at the same address."""
+
+    def __init__(self, server_port: int) -> None:
+        self.connections: list[ProxyServer] = []
+        line = self
+
+        class Proxy(ProxyServer):
+            def connectionMade(self) -> None:
+                line.connections.append(self)
+                super().connectionMade()
+
+        self.factory = ProxyFactory("127.0.0.1", server_port)
+        self.factory.protocol = Proxy
+        self.factory.noisy = False
+        self.listening: IListeningPort = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+        self.port = self.listening.getHost().port
+
+    async def cut(self) -> None:
+        await self.listening.stopListening()
+        for connection in self.connections:
+            connection.transport.abortConnection()
+        self.connections.clear()
+
+    def mend(self) -> None:
+        self.listening = reactor.listenTCP(self.port, self.factory, interface="127.0.0.1")
+
+
+async def post(server: Server, *numbers: int, **changes: Any) -> None:
+    for number in numbers:
+        assert (await server.post(body(data=number, **changes))).status == 200
+
+
+def shown(page: Process) -> list[str]:
+    """What the page did; autobahn-js writes about itself too."""
+    lines = [line.replace("apply kanban_item:create ", "") for line in page.lines]
+    return [line for line in lines if re.fullmatch(r"load|\d+", line)]
+
+
+@ensure
+async def test_a_page_misses_nothing_sees_nothing_twice_and_knows_when_it_must_load() -> None:
+    server = await Server.start()
+    line = Line(server.public)
+    environment = {"URL_": f"ws://127.0.0.1:{line.port}/ws", "TOPIC": KANBAN, "TICKET": ticket()}
+    page = Process.start(["/usr/bin/env", "node", "--input-type=module", "-e", recipe() + PAGE], environment)
+    await page.written("^load$")
+    await post(server, 1)
+    await page.written("apply kanban_item:create 1$")
+
+    await line.cut()
+    await post(server, 2, 3)
+    await post(server, 99, sender_user_id=102, sender_uuid="the page")
+    line.mend()
+    await page.written("apply kanban_item:create 3$")
+    await post(server, 4)
+    await page.written("apply kanban_item:create 4$")
+    assert shown(page) == ["load", "1", "2", "3", "4"]
+
+    before = len(page.lines)
+    address = f'["tcp:{server.public}:interface=127.0.0.1"]'
+    await server.process.stop()
+    server = await Server.start(TULEAPRT_LISTEN__PUBLIC=address)
+    await page.written_since(before, "^load$")
+    await post(server, 5)
+    await page.written("apply kanban_item:create 5$")
+    assert shown(page) == ["load", "1", "2", "3", "4", "load", "5"]
+    await page.stop("KILL")
+    await line.cut()
+    await server.process.stop("KILL")
