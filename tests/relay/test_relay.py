@@ -12,7 +12,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.relay.relay import Input, Relay
 from tuleaprt.wamp.identifiers import Match
-from tuleaprt.wamp.publication import Audience
+from tuleaprt.wamp.publication import Audience, JsonText
 
 GOOD: dict[str, Any] = {"cmd": "kanban:edit", "data": 1, "rights": body()["rights"]}
 
@@ -112,7 +112,10 @@ def test_an_operators_publication_goes_the_way_of_a_post() -> None:
     harness.subscribe(KANBAN)
     id = harness.publish()
     (dispatch,) = harness.delivered
-    assert (dispatch.publication.id, dispatch.publication.kwargs) == (id, {"cmd": "kanban:edit", "data": 1})
+    assert (dispatch.publication.id, dispatch.publication.kwargs) == (
+        id,
+        {"cmd": "kanban:edit", "data": JsonText(b"1")},
+    )
     assert dispatch.publication.audience == Audience(publisher=7)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuleaprt.transport.serializers import CBOR, JSON, MSGPACK, SERIALIZERS, Serializer
+from tuleaprt.wamp.publication import JsonText
 
 OTHERS: dict[str, tuple[Any, Any]] = {
     "json": (lambda value: json.dumps(value).encode(), json.loads),
@@ -86,3 +87,14 @@ def test_what_javascript_calls_undefined_is_what_its_json_would_say(
     message = [32, 1, {"match": undefined, "x": [undefined, 1]}, "a.b", undefined]
     written = OTHERS[serializer.name][0](message)
     assert serializer.decode(written) == [32, 1, {"x": [None, 1]}, "a.b", None]
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS, ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "text", ["null", "1.0", '{ "a" : [1, 2.5, "\\u00e9/\\/", true], "b": {} }', str(2**70)]
+)
+def test_json_that_was_kept_is_written_as_what_it_means(serializer: Serializer, text: str) -> None:
+    written = serializer.encode([36, {"data": JsonText(text.encode()), "x": [JsonText(b"[]")]}])
+    assert OTHERS[serializer.name][1](written) == [36, {"data": json.loads(text), "x": [[]]}]
+    if serializer is JSON:
+        assert text.encode() in written

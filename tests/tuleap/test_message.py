@@ -270,3 +270,15 @@ def test_no_error_quotes_the_body() -> None:
     raw = json.dumps({"rights": {secret: 1}, secret: secret}).encode()
     for error in (refusal(raw), refusal(secret.encode()), refusal(raw + raw), refusal(raw[:-1])):
         assert secret not in error.message + error.path
+
+
+def test_the_data_is_kept_to_the_letter() -> None:
+    text = b'{ "b" : 1.0, "a":"\\u00e9\\/" }'
+    decoded = decode(CREATE.replace(b'{"artifact_id":321}', text))
+    assert decoded.data_json.text == text
+
+
+def test_messages_with_equal_rights_share_them_unless_they_are_long() -> None:
+    assert message().rights is message(cmd="kanban_item:move").rights
+    many = body()["rights"] | {"tracker": [f"@ug_{number}" for number in range(1000)]}
+    assert message(rights=many).rights == message(rights=many).rights

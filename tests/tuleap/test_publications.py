@@ -18,7 +18,10 @@ def test_a_message_is_published_verbatim(path: Path) -> None:
     posted = json.loads(path.read_bytes())
     (publication,) = publications_for(decode(path.read_bytes()), lambda index: 1000 + index)
     assert publication.id == 1000
-    assert publication.view(ALL, None) == {"cmd": posted["cmd"], "data": posted["data"]}
+    kwargs = publication.view(ALL, None)
+    assert kwargs is not None
+    assert (kwargs["cmd"], json.loads(kwargs["data"].text)) == (posted["cmd"], posted["data"])
+    assert kwargs["data"].text in path.read_bytes()
     assert publication.view(frozenset({"@other_project_members"}), None) is None
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import identity
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Identity, Role
-from tuleaprt.wamp.publication import Audience
+from tuleaprt.wamp.publication import Audience, JsonText
 
 PEOPLE: dict[int, Identity] = {
     1: identity(101),
@@ -114,3 +114,10 @@ def test_every_condition_takes_away_whom_it_does_not_want(
 )
 def test_an_audience_says_whether_it_names_single_sessions(audience: Audience, names_sessions: bool) -> None:
     assert audience.names_sessions is names_sessions
+
+
+def test_json_texts_are_compared_by_their_letters() -> None:
+    assert JsonText(b"1") == JsonText(b"1")
+    assert JsonText(b"1") != JsonText(b"1.0")
+    assert JsonText(b"1") != b"1"
+    assert len({JsonText(b"1"), JsonText(b"1")}) == 1

@@ -7,11 +7,14 @@ MessagePack, tags of CBOR (among them shared references, regular expressions and
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any, NoReturn
 
 import cbor2
 import msgspec
+
+from tuleaprt.wamp.publication import JsonText
 
 # What wampy and others write for JavaScript's undefined.
 _MSGPACK_UNDEFINED, _CBOR_UNDEFINED = b"\xd4\0\0", b"\xf7"
@@ -57,17 +60,30 @@ def _decode_msgpack(data: bytes) -> Any:
     return _defined(message) if _MSGPACK_UNDEFINED in data else message
 
 
+def _text(value: JsonText) -> msgspec.Raw:
+    return msgspec.Raw(value.text)
+
+
+def _meaning(value: JsonText) -> Any:
+    return msgspec.json.decode(value.text)
+
+
+_msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=_meaning)
+
+
 def _encode_msgpack(message: Any) -> bytes:
     try:
-        return msgspec.msgpack.encode(message)
+        return _msgpack_encoder.encode(message)
     except OverflowError:
-        return msgspec.msgpack.encode(_within_64_bits(message))
+        return _msgpack_encoder.encode(_within_64_bits(message))
 
 
 def _within_64_bits(node: Any) -> Any:
     """Longer integers as floats, which is what JavaScript reads in their JSON too."""
     if isinstance(node, dict):
         return {key: _within_64_bits(child) for key, child in node.items()}
+    if isinstance(node, JsonText):
+        return _within_64_bits(_meaning(node))
     if isinstance(node, list | tuple):
         return [_within_64_bits(child) for child in node]
     if isinstance(node, int) and not -(2**63) <= node < 2**64:
@@ -107,7 +123,7 @@ JSON = Serializer(
     name="json",
     rawsocket_id=1,
     is_binary=False,
-    encode=msgspec.json.encode,
+    encode=msgspec.json.Encoder(enc_hook=_text).encode,
     decode=msgspec.json.decode,
 )
 MSGPACK = Serializer(
@@ -121,7 +137,7 @@ CBOR = Serializer(
     name="cbor",
     rawsocket_id=3,
     is_binary=True,
-    encode=cbor2.dumps,
+    encode=partial(cbor2.dumps, default=lambda encoder, value: encoder.encode(_meaning(value))),
     decode=_decode_cbor,
 )
 SERIALIZERS = (JSON, MSGPACK, CBOR)

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
@@ -21,6 +22,7 @@ import msgspec
 from tuleaprt.errors import InvalidMessage, MalformedMessage, RefusedMessage
 from tuleaprt.tuleap.rights import Rights, UserId
 from tuleaprt.tuleap.topics import Family, room
+from tuleaprt.wamp.publication import JsonText
 
 MAX_DEPTH = 100
 """How deep a body may be nested; Tuleap's go to 5. Whoever decodes an EVENT recurses too."""
@@ -31,7 +33,11 @@ SERVER_COMMANDS = frozenset({"user:leave", "presences", "testmanagement_podium:u
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A post that was found good. ``sender_uuid`` is None when it names no window, ``size`` is in bytes."""
+    """A post that was found good.
+
+    ``sender_uuid`` is None when it names no window, ``data_json`` is ``data`` to the letter, ``size`` is in
+    bytes.
+    """
 
     sender_user_id: int
     sender_uuid: str | None
@@ -40,6 +46,7 @@ class Message:
     rights: Rights
     cmd: str
     data: Any
+    data_json: JsonText
     size: int
 
 
@@ -52,8 +59,19 @@ class _Envelope(msgspec.Struct):
     data: Any
 
 
+class _Data(msgspec.Struct):
+    data: msgspec.Raw
+
+
 _envelopes = msgspec.json.Decoder(_Envelope)
 _rights = msgspec.json.Decoder(Rights)
+_data = msgspec.json.Decoder(_Data)
+
+_known_rights = lru_cache(maxsize=1024)(_rights.decode)
+"""The messages of one tracker have the same rights: one object for all that are kept."""
+
+MAX_KNOWN_RIGHTS = 4096
+"""How many bytes such rights may have; Tuleap's have some hundred."""
 
 
 def decode(body: bytes) -> Message:
@@ -75,7 +93,8 @@ def decode(body: bytes) -> Message:
     except ValueError as error:
         raise MalformedMessage("invalid_json", f"the body is not JSON: {_first_line(error)}") from None
     try:
-        rights = _rights.decode(envelope.rights)
+        rights_json = bytes(envelope.rights)
+        rights = (_known_rights if len(rights_json) <= MAX_KNOWN_RIGHTS else _rights.decode)(rights_json)
     except ValueError as error:
         _refuse(RefusedMessage, "invalid_rights", error, "$.rights")
     family, topic = room(envelope.room_id)
@@ -94,6 +113,7 @@ def decode(body: bytes) -> Message:
         rights=rights,
         cmd=envelope.cmd,
         data=envelope.data,
+        data_json=JsonText(bytes(_data.decode(body).data)),
         size=len(body),
     )
 

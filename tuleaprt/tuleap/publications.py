@@ -24,7 +24,7 @@ def publications_for(
     viewer to people who may not see where he was (contract 4.6, BUG-8). It takes its place without payload.
     """
     rights = message.rights
-    kwargs: Kwargs | None = {"cmd": message.cmd, "data": message.data}
+    kwargs: Kwargs | None = {"cmd": message.cmd, "data": message.data_json}
     if message.cmd == PRESENCE:
         kwargs = None
 
