@@ -273,6 +273,9 @@ class Member:
     def revoked(self, subscription: int, reason: str) -> None:
         self.lost.append((subscription, reason))
 
+    def assume(self, identity: Identity) -> None:
+        self.identity = identity
+
 
 class Everything:
     """A Policy that allows every topic but org.tuleap.secret, which may be another one meanwhile."""

@@ -14,6 +14,7 @@ ALLOWED = {
     "errors": (),
     "config": ("tuleaprt.errors", "msgspec"),
     "metrics": ("prometheus_client",),
+    "audit": ("tuleaprt.wamp.auth", "twisted.logger"),
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),
     "journal": (),

@@ -25,10 +25,10 @@ class Metrics(Protocol):
         """So many receivers of a subscription got the event, and so many did not."""
 
     def connected(self) -> None:
-        """A WebSocket was opened."""
+        """A client has connected."""
 
     def disconnected(self, reason: str) -> None:
-        """A WebSocket is gone."""
+        """A client is gone."""
 
     def internal_error(self) -> None:
         """Something failed that should not be able to."""
@@ -49,9 +49,11 @@ class PrometheusMetrics:
         self._publications = counter("publications", "Publications, by the kind of room.", "family")
         self._deliveries = counter("deliveries", "Events sent to a session.")
         self._filtered = counter("filtered", "Events not sent to a subscriber: no right, sender, or gone.")
-        self._closes = counter("closes", "WebSockets closed, by the reason.", "reason")
+        self._closes = counter("closes", "Connections closed, by the reason.", "reason")
         self._errors = counter("internal_errors", "Failures that should not be able to happen.")
-        self._connections = Gauge("tuleaprt_connections", "WebSockets open.", registry=registry)
+        self._connections = Gauge(
+            "tuleaprt_connections", "WebSockets and RawSockets open.", registry=registry
+        )
 
     def message(self, result: str) -> None:
         self._messages.labels(result).inc()

@@ -16,6 +16,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 
+from tuleaprt.audit import audit
 from tuleaprt.config import Config, load
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
@@ -30,7 +31,7 @@ from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
-from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Identity
+from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
 from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
@@ -39,8 +40,6 @@ from tuleaprt.wamp.router import Router
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite, root
-
-log = Logger()
 
 IDLE_HTTP_SECONDS = 60
 """How long Tuleap may keep a connection to the private site without a request on it."""
@@ -92,13 +91,14 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         max_subscriptions=config.limits.max_subscriptions_per_session,
     )
     relay = Relay(realm, journal, run=ensureDeferred, seconds=reactor.seconds, metrics=metrics, faults=faults)
+    verifier = TicketVerifier(
+        config.key,
+        algorithms=config.realtime.algorithms,
+        max_lifetime=config.realtime.max_token_lifetime,
+    )
     router = Router(
         realm=realm,
-        authenticator=TicketVerifier(
-            config.key,
-            algorithms=config.realtime.algorithms,
-            max_lifetime=config.realtime.max_token_lifetime,
-        ),
+        authenticator=verifier,
         procedures=Procedures(realm, {}),
         publisher=relay,
         anonymous=None,
@@ -122,7 +122,9 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
                 reactor, "private", listen.private, private_site(config, reactor, relay, metrics, faults)
             ),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
-            *listeners(reactor, "rawsocket", listen.rawsocket, RawSocketFactory(hub, router)),
+            *listeners(
+                reactor, "rawsocket", listen.rawsocket, RawSocketFactory(hub, router, config.websocket)
+            ),
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
         hub,
@@ -167,20 +169,9 @@ def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entran
     router = replace(router, anonymous=ANONYMOUS_OPERATOR)
     return EntranceFactory(
         WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
-        rawsockets=RawSocketFactory(hub, router),
+        rawsockets=RawSocketFactory(hub, router, config.websocket),
         clock=reactor,
         open_timeout=config.websocket.open_timeout,
-    )
-
-
-def audit(session: int, identity: Identity, deed: str, what: str) -> None:
-    """One line for each thing that an operator does."""
-    log.info(
-        "audit: operator {user} session={session} {deed} {what!r}",
-        user=identity.authid,
-        session=session,
-        deed=deed,
-        what=what,
     )
 
 

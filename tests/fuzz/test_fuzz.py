@@ -83,6 +83,16 @@ def attack(scene: Scene, kind: type[Peer], serializer: Serializer, state: str, c
         else:
             peer.send(payload(chance, serializer))
         scene.clock.advance(chance.choice([0, 0, 0, 1]))
+        if chance.random() < 0.05:
+            # The same window comes again, whatever state the first is in.
+            other = chance.choice(KINDS)(scene.server)
+            other.join("other", uuid="w")
+            other.lose()
+    if chance.random() < 0.5:
+        # He does not go by himself.
+        scene.server.pass_time(12)
+        is_going = peer.transport.disconnecting or peer.transport.disconnected
+        assert is_going or peer.connection.line is None or not peer.is_ended()
     peer.lose()
 
 
@@ -97,9 +107,17 @@ def test_nothing_that_a_client_sends_harms_the_server_or_anybody_else(
 ) -> None:
     with scene() as it:
         chance = random.Random(seed)
+        timers = len(it.clock.getDelayedCalls())
         for _ in range(5):
             attack(it, kind, serializer, state, chance)
         it.check()
+        # Autobahn's own timers are in buckets, which outlive what was in them.
+        left = [
+            call
+            for call in it.clock.getDelayedCalls()
+            if "Bucket" not in str(call) and "bucket" not in str(call)
+        ]
+        assert len(left) <= timers, left
         it.bystander.lose()
 
 

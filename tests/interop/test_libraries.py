@@ -99,6 +99,16 @@ async def test_an_operator_watches_by_pattern(
 
 
 @ensure
+async def test_who_has_two_patterns_and_the_topic_gets_an_event_of_each(join: Join, server: Server) -> None:
+    watcher = await join(operator())
+    await watcher.subscribe(KANBAN)
+    await watcher.subscribe("org.tuleap", match="prefix")
+    await watcher.subscribe("org..kanban.3", match="wildcard")
+    await server.post(body(room_id=3))
+    assert [it["topic"] for it in await received(watcher)] == [None, KANBAN, KANBAN]
+
+
+@ensure
 async def test_an_operator_asks_who_is_there(join: Join) -> None:
     page, watcher = await join(ticket(4711)), await join(operator())
     subscription = await page.subscribe(KANBAN)

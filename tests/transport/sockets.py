@@ -34,10 +34,20 @@ class Wire(StringTransport):
     protocol: Any = None
     keeps_alive = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket_options: dict[int, int] = {}
+
     def setTcpNoDelay(self, enabled: bool) -> None: ...
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
         self.keeps_alive = bool(enabled)
+
+    def getHandle(self) -> Any:
+        return self
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.socket_options[option] = value
 
     def unregisterProducer(self) -> None:
         self.producer = None
@@ -99,7 +109,7 @@ class Server:
         self.websockets = WebSocketFactory(
             self.hub, self.router, options, allows=lambda origin, host: origin in self.origins
         )
-        self.rawsockets = RawSocketFactory(self.hub, self.router)
+        self.rawsockets = RawSocketFactory(self.hub, self.router, options)
 
     def publish(self, publication: Publication) -> None:
         self.realm.publish(publication, self.clock.seconds())

@@ -9,6 +9,7 @@ from tests.conftest import Log
 from tests.fakes import CAMPAIGN, KANBAN, publication
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
 from tuleaprt.transport.serializers import SERIALIZERS, Serializer
+from tuleaprt.wamp.outlet import End
 
 KINDS: dict[str, type[Peer]] = {"websocket": Browser, "rawsocket": Program}
 REVOCABLE = {"subscriber": {"features": {"subscription_revocation": True}}}
@@ -267,6 +268,42 @@ def test_who_never_stops_asking_is_ended(clock: Any, serializer: Serializer) -> 
     server.pass_time(3)
     assert server.metrics.closes == ["too many requests"] * 2
     assert server.sizes() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "replaced", "killed", "expired"])
+def test_who_was_cut_off_is_out_at_once_and_gone_in_time(
+    peers: Any, server: Server, log: Log, meanwhile: str
+) -> None:
+    """Whatever else happens to his session while its connection lingers."""
+    slow = peers()
+    slow.join(uuid="w")
+    slow.say([32, 1, {}, KANBAN])
+    slow.connection.end(End.SLOW)
+    assert server.sizes() == (0, 0, 1)
+    if meanwhile == "replaced":
+        peers().join(uuid="w")
+    elif meanwhile == "killed":
+        operator = peers()
+        operator.join("operator")
+        call(operator, "wamp.session.kill_all")
+    elif meanwhile == "expired":
+        server.clock.advance(600)
+    server.publish(publication())
+    server.pass_time(10)
+    assert slow.transport.disconnecting or slow.transport.disconnected
+    assert server.metrics.deliveries == 0
+    slow.lose()
+    assert server.metrics.closes[-1] == "slow reader"
+    assert log.tracebacks == []
+
+
+def test_who_answers_goodbye_by_closing_has_ended_for_the_same_reason(peers: Any, server: Server) -> None:
+    page, operator = peers(), peers()
+    page.join()
+    operator.join("operator")
+    call(operator, "wamp.session.kill_all")
+    page.lose()
+    assert server.metrics.closes == ["killed"]
 
 
 def test_nothing_of_a_session_remains_when_it_is_lost(peers: Any, server: Server) -> None:

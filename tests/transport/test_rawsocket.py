@@ -1,6 +1,7 @@
 """One RawSocket: its handshake, its frames, and the length that its peer takes."""
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -194,8 +195,12 @@ def test_a_fault_below_the_frames_ends_the_connection(
     assert log.tracebacks == ["injected"]
 
 
-def test_tcp_finds_out_about_peers_that_have_vanished(program: Program) -> None:
+def test_tcp_finds_out_about_peers_that_have_vanished_as_soon_as_pings_would(program: Program) -> None:
     assert program.transport.keeps_alive
+    options = program.transport.socket_options
+    assert options[socket.TCP_KEEPIDLE] == 25
+    assert options[socket.TCP_KEEPINTVL] * options[socket.TCP_KEEPCNT] == 20
+    assert options[socket.TCP_USER_TIMEOUT] == 45_000
 
 
 def test_a_unix_socket_has_nothing_of_tcp(server: Server) -> None:

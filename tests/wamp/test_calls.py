@@ -60,10 +60,15 @@ def test_falsehoods_are_not_absent() -> None:
     assert arguments.keyword("reverse", a_flag) is False
 
 
-@pytest.mark.parametrize(("args", "kwargs"), [([1], {}), ([None], {}), ([], {"x": 1}), ([], {"x": None})])
+@pytest.mark.parametrize(("args", "kwargs"), [([1], {}), ([None, False], {}), ([], {"x": 1})])
 def test_what_nobody_asked_for_is_an_error(args: list[object], kwargs: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
         Arguments(args, kwargs).done()
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [([None], {}), ([], {"x": None})])
+def test_null_is_nothing_that_one_could_ask_for(args: list[object], kwargs: dict[str, object]) -> None:
+    Arguments(args, kwargs).done()
 
 
 def test_the_callers_own_texts_are_not_repeated_to_him() -> None:

@@ -244,3 +244,18 @@ def test_what_is_denied_or_nothing_new_is_not_noted(realm: Realm, sent: Sent) ->
     with pytest.raises(NotAuthorized):
         subscribe(realm, operator, "org.tuleap.secret")
     assert len(sent.deeds) == 1
+
+
+def test_who_is_cut_off_by_the_answer_to_his_subscription_was_never_announced_after_he_left() -> None:
+    sent = Sent()
+    realm = new_realm(sent)
+    watcher, member = Member(role=Role.OPERATOR), Member()
+    for it in (watcher, member):
+        realm.join(it, 0)
+    realm.subscribe(watcher, "wamp.subscription.", Match.PREFIX, 0, lambda id: None)
+    sent.take()
+    realm.subscribe(member, KANBAN, Match.EXACT, 0, lambda id: realm.leave(member))
+    assert [topic for topic, _ in sent.take()] == [
+        "wamp.subscription.on_unsubscribe",
+        "wamp.subscription.on_delete",
+    ]

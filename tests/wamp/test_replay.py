@@ -398,7 +398,7 @@ def test_nobody_is_told_of_a_subscription_that_has_ended(
 # Wrong arguments.
 
 
-@pytest.mark.parametrize("args", [[], [None], [True], ["1"], [0], [1.5], [1, 2], [1, None]])
+@pytest.mark.parametrize("args", [[], [None], [True], ["1"], [0], [1.5], [1, 2]])
 def test_the_subscription_is_the_one_argument(home: Home, args: list[object]) -> None:
     with pytest.raises(InvalidArgument):
         get_events(home.realm, home.member, Arguments(args, {}), NOW)

@@ -283,7 +283,7 @@ def test_an_operators_deeds_are_noted_once_each(operator: Client, publishing: Pu
     assert sent.deeds == [
         (operator.session.id, "subscribe", "prefix org."),
         (operator.session.id, "publish", f"{KANBAN}: 77"),
-        (operator.session.id, "kill", "all: 0 sessions"),
+        (operator.session.id, "kill", "all: 0 ended"),
     ]
 
 

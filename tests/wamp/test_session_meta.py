@@ -196,10 +196,10 @@ def test_a_kill_is_told_as_a_leave_but_kill_all_is_silent(
 @pytest.mark.parametrize(
     ("kill", "arguments", "noted"),
     [
-        (*KILLS[0], "5001: 1 sessions"),
-        (*KILLS[1], "authid 102: 1 sessions"),
-        (*KILLS[2], "authrole user: 1 sessions"),
-        (*KILLS[3], "all: 1 sessions"),
+        (*KILLS[0], "5001: 1 ended"),
+        (*KILLS[1], "authid 102: 1 ended"),
+        (*KILLS[2], "authrole user: 1 ended"),
+        (*KILLS[3], "all: 1 ended"),
     ],
 )
 def test_a_kill_is_noted(

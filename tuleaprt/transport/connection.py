@@ -86,9 +86,17 @@ class Connection:
             self.drop()
 
     def shut(self) -> None:
-        """Nothing more may be sent."""
+        """Nothing more may be sent, so the session is over, however long the connection takes to go."""
         if self.line is not None:
             self.line.is_open = False
+        if self.session is not None:
+            if self._end is None and self.session.parting is not None:
+                # Some answer GOODBYE by closing.
+                self._end = (self.session.parting, "")
+            try:
+                self.session.lost()
+            except Exception:
+                self.hub.faults.record("ending a session")
 
     def closed(self, how: End, detail: str = "") -> None:
         """The TCP connection is gone: ``how``, if nobody here has ended it."""
@@ -161,16 +169,15 @@ class Connection:
             self.fault("at a session's deadline")
 
     def _closed(self, how: End, detail: str) -> None:
+        self.disarm()
         self.shut()
         session, self.session = self.session, None
         end, why = self._end or (how, detail)
-        self.disarm()
         if session is None:
             self.connection_log.info("{peer} refused: {why}", peer=self.peer, why=why or end)
             return
         user = session.identity.authid if session.id else "-"
         self.hub.closed(self, end)
-        session.lost()
         self.connection_log.info(
             "{peer} closed: {end}{detail} session={session} user={user}",
             peer=self.peer,

@@ -52,9 +52,10 @@ class RawSocketFactory(Factory):
 
     noisy = False
 
-    def __init__(self, hub: Hub, router: Router) -> None:
+    def __init__(self, hub: Hub, router: Router, options: WebSocket) -> None:
         self.hub = hub
         self.router = router
+        self.options = options
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         connection = RawSocketConnection()

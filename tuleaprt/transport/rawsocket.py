@@ -8,9 +8,10 @@
 
 A peer that announces how long a message it takes is sent none that is longer. Autobahn's own protocol has
 neither PING nor the answers to a bad handshake, and reads a PING as a length; so peers are not pinged here
-either, but TCP's keep-alive finds out about those that have vanished.
+either, but TCP's keep-alive, as often, finds out about those that have vanished.
 """
 
+from socket import IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from typing import TYPE_CHECKING
 
 from autobahn.twisted.util import peer2str
@@ -40,6 +41,10 @@ HANDSHAKE = 4
 NO_SUCH_SERIALIZER, LENGTH_UNACCEPTABLE, RESERVED_BITS, TOO_MANY_CONNECTIONS = 1, 2, 3, 4
 """The errors of the handshake."""
 
+PROBES = 4
+LONGEST_PROBE = 32_767
+"""How often the kernel asks a silent peer before it gives up, and the most seconds between (tcp(7))."""
+
 FAREWELLS = {
     End.SHUTDOWN: "wamp.close.system_shutdown",
     End.TOO_LONG: "wamp.error.payload_size_exceeded",
@@ -60,7 +65,7 @@ class RawSocketConnection(Connection, Protocol):
         self.peer = peer2str(self.transport)
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+            self._keep_alive()
         self.wake_at(self.opened_at + self.router.open_timeout)
 
     def dataReceived(self, data: bytes) -> None:
@@ -90,6 +95,17 @@ class RawSocketConnection(Connection, Protocol):
     def drop(self) -> None:
         self.shut()
         self.transport.abortConnection()
+
+    def _keep_alive(self) -> None:
+        """Have the kernel find out about a peer that has vanished, as WebSocket's pings would."""
+        options = self.factory.options
+        silence, patience = max(1, int(options.ping_interval)), max(1, int(options.ping_timeout))
+        self.transport.setTcpKeepAlive(True)
+        socket = self.transport.getHandle()
+        socket.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, min(silence, LONGEST_PROBE))
+        socket.setsockopt(IPPROTO_TCP, TCP_KEEPINTVL, min(max(1, patience // PROBES), LONGEST_PROBE))
+        socket.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, PROBES)
+        socket.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, min((silence + patience) * 1000, 2**31 - 1))
 
     def _lose(self) -> None:
         """Close when the last bytes are sent, or when that takes too long."""

@@ -79,7 +79,10 @@ def _encode_msgpack(message: Any) -> bytes:
 
 
 def _within_64_bits(node: Any) -> Any:
-    """Longer integers as floats, which is what JavaScript reads in their JSON too."""
+    """Longer integers as floats, which is what JavaScript reads in their JSON too.
+
+    MessagePack has no others, and CBOR only as tags.
+    """
     if isinstance(node, dict):
         return {key: _within_64_bits(child) for key, child in node.items()}
     if isinstance(node, JsonText):
@@ -137,7 +140,9 @@ CBOR = Serializer(
     name="cbor",
     rawsocket_id=3,
     is_binary=True,
-    encode=partial(cbor2.dumps, default=lambda encoder, value: encoder.encode(_meaning(value))),
+    encode=partial(
+        cbor2.dumps, default=lambda encoder, value: encoder.encode(_within_64_bits(_meaning(value)))
+    ),
     decode=_decode_cbor,
 )
 SERIALIZERS = (JSON, MSGPACK, CBOR)

@@ -69,8 +69,8 @@ class Dispatch:
     ) -> Iterator[tuple[Subscriber, Answer | None]]:
         """What each of these receivers gets; None: nothing.
 
-        The groups of nearly all receivers decide alone, so those are the quick way. Nobody may leave while
-        this is being read.
+        The groups of nearly all receivers decide alone, so those are the quick way. While this is being read
+        nobody may leave who is still to come.
         """
         subscription, publication = self.subscription, self.publication
         known, singled_out, audience = self._answers, self._singled_out, publication.audience

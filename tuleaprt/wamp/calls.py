@@ -58,9 +58,9 @@ class Arguments:
         Raises:
             InvalidArgument: something is left.
         """
-        if self._args:
+        if any(it is not None for it in self._args):
             raise InvalidArgument("there are too many arguments")
-        if self._kwargs:
+        if any(it is not None for it in self._kwargs.values()):
             # Not their names: they are the caller's texts, and as long as he likes.
             raise InvalidArgument("there are keyword arguments that this procedure does not know")
 

@@ -28,6 +28,9 @@ class Member(Described, Protocol):
     def revoked(self, subscription: int, reason: str) -> None:
         """Tell the client that this subscription is no more."""
 
+    def assume(self, identity: Identity) -> None:
+        """Be who a newer ticket says."""
+
 
 class Realm:
     """Synchronous: whatever one call does is done before the next one begins."""
@@ -105,7 +108,9 @@ class Realm:
         session.subscriptions.add(subscription.id)
         self.audit(session, "subscribe", f"{match} {topic}")
         confirm(subscription.id)
-        self.meta.subscribed(session, subscription, is_new=known is None)
+        # Who does not read his answers has just been cut off.
+        if subscription.id in session.subscriptions:
+            self.meta.subscribed(session, subscription, is_new=known is None)
 
     def unsubscribe(self, session: Member, id: int) -> None:
         """

@@ -78,6 +78,11 @@ class Session:
     def is_joined(self) -> bool:
         return self.state is State.JOINED
 
+    @property
+    def parting(self) -> End | None:
+        """Why the router has said GOODBYE, while the client's is still to come."""
+        return self._leaving if self.state is State.LEAVING else None
+
     # What the connection calls.
 
     def receive(self, raw: object, now: float) -> None:
@@ -144,7 +149,7 @@ class Session:
             self.outlet.send(wamp.Unsubscribed(0, subscription=subscription, reason=reason))
 
     def assume(self, identity: Identity) -> None:
-        """Be from now on who a newer ticket says; the subscriptions that it does not cover are revoked."""
+        """Be who a newer ticket says; the subscriptions that it does not cover are revoked."""
         self.identity = identity
         self._deadline = identity.expires_at
         self._schedule()

@@ -103,7 +103,7 @@ class _SessionApi:
         message = arguments.keyword("message", a_text)
         arguments.done()
         victims = [it for it in self._realm.sessions.values() if it is not caller and is_meant(it)]
-        self._realm.audit(caller, "kill", f"{whom}: {len(victims)} sessions")
+        self._realm.audit(caller, "kill", f"{whom}: {len(victims)} ended")
         for victim in victims:
             victim.dismiss(End.KILLED, reason, message, now)
         return [it.id for it in victims]

@@ -10,6 +10,8 @@ wamp.subscription.count_subscribers   subscription          how many
 ===================================== ===================== =====================================
 """
 
+from typing import Any
+
 from tuleaprt.errors import InvalidArgument, InvalidUri, NoSuchSubscription
 from tuleaprt.wamp.calls import Arguments, Procedure, Result, a_text, a_uri, an_id
 from tuleaprt.wamp.identifiers import Match, is_pattern
@@ -72,14 +74,15 @@ class _SubscriptionApi:
         return subscription
 
 
-def _options(name: str, value: object) -> dict[object, object]:
+def _options(name: str, value: object) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise InvalidArgument(f"{name} must be an object")
     return value
 
 
-def _match(options: dict[object, object]) -> Match:
+def _match(options: dict[Any, Any]) -> Match:
+    match = options.get("match")
     try:
-        return Match(str(options.get("match") or Match.EXACT))
+        return Match.EXACT if match is None else Match(match)
     except ValueError:
         raise InvalidArgument("match must be exact, prefix or wildcard") from None
