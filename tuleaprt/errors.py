@@ -23,6 +23,7 @@
         ├── NoSuchProcedure
         ├── LimitExceeded
         ├── RateExceeded
+        ├── TokenInvalid
         └── Unavailable
 
 No HTTP status and no WAMP URI here: ``web.resource`` and ``wamp.uris`` translate.
@@ -129,6 +130,10 @@ class LimitExceeded(RequestError):
 
 class RateExceeded(RequestError):
     """The session asks faster than it may, and has done so for a while."""
+
+
+class TokenInvalid(RequestError):
+    """A ticket that does not refresh this session."""
 
 
 class Unavailable(RequestError):

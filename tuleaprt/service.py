@@ -36,6 +36,7 @@ from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
+from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.router import Router
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
@@ -99,7 +100,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     router = Router(
         realm=realm,
         authenticator=verifier,
-        procedures=Procedures(realm, {}),
+        procedures=Procedures(realm, {REFRESH: partial(refresh, verifier)}),
         publisher=relay,
         anonymous=None,
         open_timeout=config.websocket.open_timeout,

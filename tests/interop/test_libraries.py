@@ -109,6 +109,15 @@ async def test_who_has_two_patterns_and_the_topic_gets_an_event_of_each(join: Jo
 
 
 @ensure
+async def test_a_session_is_prolonged(join: Join) -> None:
+    page = await join(ticket(102))
+    prolonged = await page.call("org.tuleap.session.refresh", ticket(102))
+    assert list(prolonged["args"][0]) == ["expires_at"]
+    with pytest.raises(WampError, match=r"^org\.tuleap\.error\.token_invalid$"):
+        await page.call("org.tuleap.session.refresh", ticket(103))
+
+
+@ensure
 async def test_an_operator_asks_who_is_there(join: Join) -> None:
     page, watcher = await join(ticket(4711)), await join(operator())
     subscription = await page.subscribe(KANBAN)

@@ -12,6 +12,7 @@ _URIS: dict[type[errors.TuleaprtError], str] = {
     errors.NoSuchProcedure: "wamp.error.no_such_procedure",
     errors.LimitExceeded: "org.tuleap.error.limit_exceeded",
     errors.RateExceeded: "org.tuleap.error.rate_exceeded",
+    errors.TokenInvalid: "org.tuleap.error.token_invalid",
     errors.Unavailable: "org.tuleap.error.unavailable",
     errors.TicketExpired: "org.tuleap.error.token_expired",
     errors.TicketRefused: "wamp.error.authentication_denied",
