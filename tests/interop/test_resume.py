@@ -14,18 +14,25 @@ from tests.fakes import KANBAN, body, ticket
 
 ensure = pytest_twisted.ensureDeferred
 PAGE = """
+import { createInterface } from "node:readline";
 import WebSocket from "ws";
 // In a browser nobody need listen to an error; package ws ends the process.
 globalThis.WebSocket = class extends WebSocket {
   constructor(...options) { super(...options); this.on("error", () => {}); }
 };
-const { URL_, TOPIC, TICKET } = process.env;
+const { URL_, TOPIC, TICKET, REST } = process.env;
+// The board, read by an interface that answers when it is told to.
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function load() {
+  console.log("load");
+  if (REST && (await answers.next()).value !== "200") throw new Error("the board could not be read");
+}
 follow({
   url: URL_,
   topic: TOPIC,
   uuid: "the page",
   getTicket: async () => TICKET,
-  load: async () => console.log("load"),
+  load,
   apply: (cmd, data) => console.log("apply", cmd, data),
 });
 """
@@ -66,6 +73,11 @@ class Line:
         self.listening = reactor.listenTCP(self.port, self.factory, interface="127.0.0.1")
 
 
+def open_page(port: int, **environment: str) -> Process:
+    known = {"URL_": f"ws://127.0.0.1:{port}/ws", "TOPIC": KANBAN, "TICKET": ticket(), **environment}
+    return Process.start(["/usr/bin/env", "node", "--input-type=module", "-e", recipe() + PAGE], known)
+
+
 async def post(server: Server, *numbers: int, **changes: Any) -> None:
     for number in numbers:
         assert (await server.post(body(data=number, **changes))).status == 200
@@ -81,8 +93,7 @@ def shown(page: Process) -> list[str]:
 async def test_a_page_misses_nothing_sees_nothing_twice_and_knows_when_it_must_load() -> None:
     server = await Server.start()
     line = Line(server.public)
-    environment = {"URL_": f"ws://127.0.0.1:{line.port}/ws", "TOPIC": KANBAN, "TICKET": ticket()}
-    page = Process.start(["/usr/bin/env", "node", "--input-type=module", "-e", recipe() + PAGE], environment)
+    page = open_page(line.port)
     await page.written("^load$")
     await post(server, 1)
     await page.written("apply kanban_item:create 1$")
@@ -106,4 +117,52 @@ async def test_a_page_misses_nothing_sees_nothing_twice_and_knows_when_it_must_l
     assert shown(page) == ["load", "1", "2", "3", "4", "load", "5"]
     await page.stop("KILL")
     await line.cut()
+    await server.process.stop("KILL")
+
+
+@ensure
+async def test_a_board_that_was_loading_when_the_line_was_cut_is_loaded_again() -> None:
+    server = await Server.start()
+    line = Line(server.public)
+    page = open_page(line.port, REST="slow")
+    await page.written("^load$")
+    await post(server, 1)
+    await line.cut()
+    before = len(page.lines)
+    line.mend()
+    await page.written_since(before, "^load$")
+    page.transport.write(b"200\n200\n")
+    await post(server, 2)
+    await page.written("apply kanban_item:create 2$")
+    assert shown(page) == ["load", "load", "2"]
+    await page.stop("KILL")
+    await line.cut()
+    await server.process.stop("KILL")
+
+
+@ensure
+async def test_a_board_that_could_not_be_read_is_read_again() -> None:
+    server = await Server.start()
+    page = open_page(server.public, REST="broken")
+    await page.written("^load$")
+    before = len(page.lines)
+    page.transport.write(b"500\n200\n")
+    await page.written_since(before, "^load$")
+    await post(server, 1)
+    await page.written("apply kanban_item:create 1$")
+    assert shown(page) == ["load", "load", "1"]
+    await page.stop("KILL")
+    await server.process.stop("KILL")
+
+
+@ensure
+async def test_a_page_whose_ticket_has_expired_goes_on_with_another() -> None:
+    server = await Server.start(TULEAPRT_REALTIME__MAX_TOKEN_LIFETIME="1")
+    page = open_page(server.public)
+    await page.written("^load$")
+    await server.process.written("closed: ticket expired")
+    await post(server, 1)
+    await page.written("apply kanban_item:create 1$")
+    assert shown(page) == ["load", "1"]
+    await page.stop("KILL")
     await server.process.stop("KILL")
