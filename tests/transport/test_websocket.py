@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import HELLO, Browser, Server
+from tuleaprt.transport.line import Line
 
 
 def abort_uri(received: list[Any]) -> str:
@@ -259,3 +260,16 @@ def test_the_first_that_the_client_offers_is_chosen(browser: Browser, offered: s
 @pytest.mark.parametrize("offered", ["wamp.2.json.batched", "wamp.2.msgpack.batched", "wamp.2.ubjson"])
 def test_batched_and_rare_subprotocols_are_not_offered(browser: Browser, offered: str) -> None:
     assert browser.handshake(Sec_WebSocket_Protocol=offered).startswith("HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(("waiting", "is_reset"), [(0, False), (1, True)])
+def test_who_is_slow_to_answer_the_close_is_reset_only_if_he_does_not_read(
+    joined: Browser, server: Server, monkeypatch: pytest.MonkeyPatch, waiting: int, is_reset: bool
+) -> None:
+    monkeypatch.setattr(Line, "waiting", lambda line: waiting)
+    joined.say("nonsense")
+    server.pass_time(2)
+    assert joined.transport.disconnecting or joined.transport.disconnected
+    assert joined.transport.disconnected is is_reset
+    server.pass_time(5)
+    assert joined.transport.disconnected

@@ -82,13 +82,14 @@ class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[
             self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
 
     def dropConnection(self, abort: bool = False) -> None:
-        """End the TCP connection; gently after a complete close, where Autobahn aborts.
+        """End the TCP connection; where Autobahn aborts, gently if all that was said has left.
 
-        A reset would overtake the last frames on their way, and a browser would call it a lost connection.
-        Who does not take them in time is reset after all.
+        A reset would overtake the last frames on their way, and a browser would call it a lost connection; a
+        client may take more than the second that Autobahn gives it to answer a close. Who does not take the
+        last frames in time is reset after all.
         """
         self.shut()
-        gently = self.wasClean or not abort
+        gently = not abort or self.wasClean or (self.line is not None and not self.line.waiting())
         was_connected = self.state != CLOSED
         super().dropConnection(not gently)
         if gently and was_connected:
