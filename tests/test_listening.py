@@ -6,8 +6,9 @@ import pytest
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 
+from tuleaprt import listening
 from tuleaprt.errors import ConfigError
-from tuleaprt.listening import Listener, listeners, open_listeners
+from tuleaprt.listening import Listener, file_limit_for, listeners, open_listeners
 
 
 def found(description: str) -> list[Listener]:
@@ -87,3 +88,29 @@ def test_a_unix_socket_is_nobody_elses_from_its_first_moment(tmp_path: Path) -> 
         assert path.stat().st_mode & 0o777 == 0o600
     finally:
         ports[0].stopListening()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted", "expected"),
+    [
+        ((1024, 4096), 500, 1024),
+        ((1024, 4096), 2000, 2100),
+        ((1024, 4096), 20_000, 4096),
+        ((1024, -1), 20_000, 20_100),
+        ((-1, -1), 20_000, 20_100),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], wanted: int, expected: int
+) -> None:
+    now = limits
+    monkeypatch.setattr(listening, "getrlimit", lambda which: now)
+
+    def set_to(which: int, changed: tuple[int, int]) -> None:
+        nonlocal now
+        now = changed
+
+    monkeypatch.setattr(listening, "setrlimit", set_to)
+    assert file_limit_for(wanted) == expected
+    assert now[1] == limits[1]
+    assert now[0] in (limits[0], expected)

@@ -134,3 +134,23 @@ def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: 
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
     assert line.startswith("[listen] debug: 'tcp:2997': whoever connects there is an operator")
+
+
+def test_a_limit_of_files_that_is_too_low_is_said(
+    reactor: MemoryReactorClock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuleaprt.service.file_limit_for", lambda connections: 1024)
+    service(reactor).startService()
+    (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
+    assert (warning["files"], warning["wanted"]) == (1024, 20_100)
+
+
+def test_a_stop_does_not_wait_for_ever_for_what_is_queued(reactor: MemoryReactorClock) -> None:
+    made = service(reactor)
+    made._hub.fanout.then = lambda action: None  # type: ignore[method-assign]
+    stopped: list[None] = []
+    made.stopService().addCallback(stopped.append)
+    assert stopped == []
+    reactor.advance(2)
+    assert stopped == [None]
+    assert reactor.getDelayedCalls() == []

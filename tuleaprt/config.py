@@ -61,6 +61,7 @@ class Limits:
     """How much one peer, or all of them, may take. Sizes in bytes."""
 
     max_connections: Count = 20_000
+    max_unauthenticated: Count = 2000
     max_subscriptions_per_session: Count = 200
     requests_per_second: Count = 50
     max_message_size: Count = 262_144

@@ -5,12 +5,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
 from tuleaprt.errors import ConfigError
+
+OTHER_FILES = 100
+"""What a process has open beside its clients: Tuleap's connections, logs, modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +89,13 @@ def _is_out_of_reach(description: str) -> bool:
         except ValueError:
             return False
     return kind == "unix" and options.get("mode") in ("600", "0600")
+
+
+def file_limit_for(connections: int) -> int:
+    """How many files this process may have open, after it was raised as far as may be to fit so many."""
+    wanted = connections + OTHER_FILES
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    if soft != RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == RLIM_INFINITY else min(wanted, hard)
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == RLIM_INFINITY else soft

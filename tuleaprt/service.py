@@ -21,7 +21,7 @@ from tuleaprt.config import Config, load
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
-from tuleaprt.listening import Listener, address, listeners, open_listeners
+from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.relay.relay import Input, Relay
 from tuleaprt.transport.entrance import EntranceFactory
@@ -41,6 +41,9 @@ from tuleaprt.wamp.router import Router
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite, root
+
+FLUSH_SECONDS = 2
+"""How long a stop waits until what is queued has been sent."""
 
 IDLE_HTTP_SECONDS = 60
 """How long Tuleap may keep a connection to the private site without a request on it."""
@@ -162,6 +165,7 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
         ),
         clock=reactor,
         open_timeout=config.websocket.open_timeout,
+        most_inside=config.limits.max_unauthenticated,
     )
 
 
@@ -173,6 +177,7 @@ def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entran
         rawsockets=RawSocketFactory(hub, router, config.websocket),
         clock=reactor,
         open_timeout=config.websocket.open_timeout,
+        most_inside=config.limits.max_unauthenticated,
     )
 
 
@@ -213,6 +218,14 @@ class TuleaprtService(Service):
 
     def startService(self) -> None:
         super().startService()
+        wanted = self._hub.max_connections + OTHER_FILES
+        if (files := file_limit_for(self._hub.max_connections)) < wanted:
+            self.log.emit(
+                LogLevel.warn,
+                "only {files} files may be open, and [limits] max_connections wants {wanted}",
+                files=files,
+                wanted=wanted,
+            )
         self.log.info("tuleaprt is ready")
 
     def stopService(self) -> Deferred[None]:
@@ -224,8 +237,12 @@ class TuleaprtService(Service):
         closed: Deferred[None] = Deferred()
 
         def close() -> None:
-            self._hub.shut_down().chainDeferred(closed)
+            if hurry.active():
+                hurry.cancel()
+            if not self._hub.is_shut_down:
+                self._hub.shut_down().chainDeferred(closed)
 
+        hurry = self._hub.clock.callLater(FLUSH_SECONDS, close)
         self._hub.fanout.then(close)
         return closed.addCallback(lambda _: self._hub.fanout.stop())
 

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 import pytest_twisted
+from twisted.internet.threads import deferToThread
 
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import TWISTD, Process
@@ -152,3 +154,32 @@ async def test_posts_from_elsewhere_may_need_a_secret() -> None:
     assert (await server.post(body, Authorization="Bearer s3cr3t")).status == 200
     await server.process.stop()
     assert "s3cr3t" not in "\n".join(server.process.lines)
+
+
+@ensure
+async def test_a_unix_socket_serves_rawsocket_and_its_silent_clients_are_closed(tmp_path: Path) -> None:
+    def come_and_be_silent() -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(str(path))
+            connection.sendall(b"\x7f\xf1\0\0")
+            answer = b""
+            while data := connection.recv(4096):
+                answer += data
+            return answer
+
+    path = tmp_path / "raw.sock"
+    process = Process.start(
+        [TWISTD, "-n", "--pidfile=", "tuleaprt"],
+        {
+            **ANYWHERE,
+            **KEY_FILE,
+            "TULEAPRT_LISTEN__RAWSOCKET": f'["unix:{path}:mode=0600"]',
+            "TULEAPRT_WEBSOCKET__OPEN_TIMEOUT": "0.5",
+        },
+    )
+    await process.written("tuleaprt is ready$")
+    assert await deferToThread(come_and_be_silent) == b"\x7f\x91\0\0"
+    await process.written("unix closed: open timeout")
+    assert not [line for line in process.lines if "Traceback" in line]
+    await process.stop()

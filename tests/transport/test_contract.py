@@ -8,10 +8,11 @@ import pytest
 from tests.conftest import Log
 from tests.fakes import CAMPAIGN, KANBAN, publication
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
-from tuleaprt.transport.serializers import SERIALIZERS, Serializer
+from tuleaprt.transport.serializers import CBOR, SERIALIZERS, Serializer
 from tuleaprt.wamp.outlet import End
 
 KINDS: dict[str, type[Peer]] = {"websocket": Browser, "rawsocket": Program}
+VIOLATION = "wamp.error.protocol_violation"
 REVOCABLE = {"subscriber": {"features": {"subscription_revocation": True}}}
 
 
@@ -312,3 +313,55 @@ def test_nothing_of_a_session_remains_when_it_is_lost(peers: Any, server: Server
     peer.say([32, 1, {}, KANBAN])
     peer.lose()
     assert server.sizes() == (0, 0, 0)
+
+
+def test_a_long_hello_is_not_read_and_a_long_ticket_is(peers: Any, server: Server, log: Log) -> None:
+    server.hub.max_message_size = 2**20
+    server.websockets.setProtocolOptions(maxFramePayloadSize=2**20, maxMessagePayloadSize=2**20)
+    long = "x" * 20_000
+    peer = peers()
+    peer.greet()
+    abort = peer.say([1, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"], "authid": long}])[
+        0
+    ]
+    assert (abort[0], abort[2]) == (3, "wamp.error.protocol_violation")
+    for authenticate, uri in (
+        ([5, long, {}], "wamp.error.authentication_denied"),
+        (
+            [5, long, {"x": {"nested": 1}}],
+            "wamp.error.authentication_denied" if peer.serializer is CBOR else VIOLATION,
+        ),
+        ([32, 1, {}, long], VIOLATION),
+    ):
+        peer = peers()
+        peer.greet()
+        peer.say(HELLO)
+        abort = peer.say(authenticate)[0]
+        assert (abort[0], abort[2]) == (3, uri)
+    assert log.tracebacks == []
+
+
+def test_who_does_not_go_after_goodbye_is_not_listened_to_for_long(peers: Any, server: Server) -> None:
+    peer, operator = peers(), peers()
+    peer.join()
+    operator.join("operator")
+    call(operator, "wamp.session.kill_all")
+    peer.take()
+    for _ in range(300):
+        assert peer.say([32, 1, {}, KANBAN]) == []
+    server.pass_time(11)
+    peer.say([6, {}, "wamp.close.goodbye_and_out"])
+    assert peer.is_ended()
+
+
+def test_long_messages_count_more(clock: Any, serializer: Serializer) -> None:
+    server = Server(clock, requests_per_second=2)
+    server.hub.max_message_size = 2**20
+    server.websockets.setProtocolOptions(maxFramePayloadSize=2**20, maxMessagePayloadSize=2**20)
+    for kind in KINDS.values():
+        peer = kind(server, serializer)  # type: ignore[call-arg]
+        peer.join()
+        assert [it[0] for it in peer.say([48, 1, {}, "my.procedure", ["x" * 16_384]])] == [8]
+        assert peer.say([48, 2, {}, "my.procedure"]) == []
+        peer.lose()
+    server.pass_time(3)

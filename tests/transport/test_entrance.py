@@ -18,13 +18,19 @@ class Recording(Protocol):
 
     def __init__(self) -> None:
         self.data = b""
+        self.is_lost = False
 
     def dataReceived(self, data: bytes) -> None:
         self.data += data
 
+    def connectionLost(self, reason: object = None) -> None:
+        self.is_lost = True
+
 
 class Door:
-    def __init__(self, clock: TurningClock, *, site: bool = True, rawsockets: bool = False) -> None:
+    def __init__(
+        self, clock: TurningClock, *, site: bool = True, rawsockets: bool = False, most_inside: int = 5
+    ) -> None:
         self.found: list[tuple[str, Any]] = []
         self.wire = Wire()
         factory = EntranceFactory(
@@ -33,6 +39,7 @@ class Door:
             rawsockets=self.factory("rawsocket") if rawsockets else None,
             clock=clock,
             open_timeout=10,
+            most_inside=most_inside,
         )
         self.protocol: Any = factory.buildProtocol(None)
         self.wire.protocol = self.protocol
@@ -131,5 +138,46 @@ def test_over_tls_the_wrapper_learns_of_the_new_protocol(clock: TurningClock) ->
     wrapper = ProtocolWrapper(Factory(), door.protocol)  # type: ignore[arg-type]
     wrapper.transport = door.wire
     door.protocol.transport = wrapper
-    door.protocol.dataReceived(b"GET /" + HEAD)
+    door.protocol.dataReceived(b"GET /ws" + HEAD)
     assert wrapper.wrappedProtocol is door.found[0][1]
+
+
+def test_the_site_must_be_done_in_time_whatever_drips_in(clock: TurningClock, log: Log) -> None:
+    door = Door(clock)
+    door.receive(b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n")
+    for _ in range(10):
+        assert not door.wire.disconnecting
+        door.receive(b"x")
+        clock.advance(1)
+    assert door.wire.disconnecting
+    door.receive(b"x")
+    assert door.found[0][1].data.endswith(b"\r\n\r\n" + b"x" * 10)
+    door.lose()
+    assert door.found[0][1].is_lost
+    assert len(log.lines) == 1
+
+
+def test_only_so_many_may_be_undecided(clock: TurningClock, log: Log) -> None:
+    door = Door(clock, most_inside=0)
+    assert door.wire.disconnecting
+    door.receive(b"GET /ws" + HEAD)
+    assert door.found == []
+    door.lose()
+    assert "too many" in log.lines[0]
+
+
+@pytest.mark.parametrize("path", [b"/ws", b"/"])
+def test_who_has_been_let_in_or_has_gone_is_not_counted(clock: TurningClock, path: bytes) -> None:
+    door = Door(clock)
+    factory = door.protocol.factory
+    assert factory.inside == 1
+    door.receive(b"GET " + path + HEAD)
+    door.lose()
+    assert factory.inside == 0
+
+
+def test_a_long_head_is_refused_also_if_it_comes_at_once(clock: TurningClock) -> None:
+    door = Door(clock)
+    door.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+    assert door.wire.value().startswith(b"HTTP/1.1 431 ")
+    door.lose()

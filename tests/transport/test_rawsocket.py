@@ -10,7 +10,9 @@ from twisted.internet.testing import StringTransport
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import HELLO, MAX_MESSAGE, Program, Server
+from tuleaprt.transport.connection import FRAMES_AT_ONCE
 from tuleaprt.transport.line import Line
+from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.serializers import JSON
 from tuleaprt.wamp.outlet import End
 
@@ -207,3 +209,29 @@ def test_a_unix_socket_has_nothing_of_tcp(server: Server) -> None:
     connection = server.rawsockets.buildProtocol(None)
     connection.makeConnection(StringTransport())
     connection.connectionLost()
+
+
+@pytest.mark.parametrize("type", [1, 2], ids=["pings", "pongs"])
+def test_ping_flood_is_ended(program: Program, type: int) -> None:
+    program.join()
+    for _ in range(FRAMES_AT_ONCE):
+        program.send_frame(type, b"")
+    assert not program.is_ended()
+    program.send_frame(type, b"")
+    program.take()
+    assert program.is_ended()
+    program.lose()
+    assert program.server.metrics.closes == ["too many requests"]
+
+
+def test_a_fault_while_accepting_ends_the_connection(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*args: object) -> None:
+        raise ZeroDivisionError("injected")
+
+    monkeypatch.setattr(RawSocketConnection, "bound_reads", explode)
+    program = Program(server)
+    assert program.transport.disconnected
+    program.lose()
+    assert log.tracebacks == ["injected"]

@@ -6,7 +6,8 @@ import pytest
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
-from tests.transport.sockets import HELLO, Browser, Server
+from tests.transport.sockets import HELLO, MASK, Browser, Server
+from tuleaprt.transport.connection import FRAMES_AT_ONCE
 from tuleaprt.transport.line import Line
 
 
@@ -273,3 +274,33 @@ def test_who_is_slow_to_answer_the_close_is_reset_only_if_he_does_not_read(
     assert joined.transport.disconnected is is_reset
     server.pass_time(5)
     assert joined.transport.disconnected
+
+
+@pytest.mark.parametrize("opcode", [0x9, 0xA], ids=["pings", "pongs"])
+@pytest.mark.parametrize("has_ticket", [False, True])
+def test_control_frame_flood_is_ended(
+    browser: Browser, server: Server, opcode: int, has_ticket: bool
+) -> None:
+    browser.join() if has_ticket else browser.handshake()
+    for _ in range(FRAMES_AT_ONCE):
+        browser.send_frame(opcode, b"")
+    assert not browser.is_ended()
+    browser.send_frame(opcode, b"")
+    assert browser.take()[-1] == (1008, "too many requests")
+    assert browser.transport.producerState == "paused"
+    browser.lose()
+    assert server.metrics.closes == ["too many requests"]
+
+
+def test_empty_continuation_flood_is_ended(joined: Browser) -> None:
+    joined.connection.dataReceived(b"\x01\x81" + MASK + bytes([ord("[") ^ MASK[0]]))
+    for _ in range(FRAMES_AT_ONCE + 1):
+        joined.connection.dataReceived(b"\x00\x80" + MASK)
+    assert joined.take()[-1] == (1008, "too many requests")
+
+
+def test_a_ping_now_and_then_is_answered_for_ever(joined: Browser, server: Server) -> None:
+    for _ in range(3 * FRAMES_AT_ONCE):
+        server.clock.advance(0.1)
+        joined.send_frame(0x9, b"still there?")
+    assert not joined.is_ended()

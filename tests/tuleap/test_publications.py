@@ -69,3 +69,9 @@ def test_whom_an_operator_wants_to_reach_goes_with_it() -> None:
 def test_it_weighs_what_was_posted() -> None:
     (publication,) = publications_for(decode(WIRE[0].read_bytes()), lambda index: 1)
     assert publication.size == len(WIRE[0].read_bytes())
+
+
+def test_the_lists_of_its_audience_weigh_too() -> None:
+    audience = Audience(exclude_authid=frozenset({"1", "2"}))
+    (publication,) = publications_for(message(), lambda index: 1, audience)
+    assert publication.size == message().size + audience.weight

@@ -84,3 +84,9 @@ def test_a_new_epoch_gives_other_ids() -> None:
 
 def test_a_pattern_that_is_no_utf_8_has_an_anchor_too() -> None:
     assert anchor_id(EPOCH, "a.\ud800", 1) != anchor_id(EPOCH, "a.\ud801", 1)
+
+
+@pytest.mark.parametrize("match", list(Match))
+def test_a_uri_that_is_longer_than_any_is_none(match: Match) -> None:
+    assert is_pattern("a" * 1000, match)
+    assert not is_pattern("a" * 1001, match)

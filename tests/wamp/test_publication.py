@@ -121,3 +121,8 @@ def test_json_texts_are_compared_by_their_letters() -> None:
     assert JsonText(b"1") != JsonText(b"1.0")
     assert JsonText(b"1") != b"1"
     assert len({JsonText(b"1"), JsonText(b"1")}) == 1
+
+
+def test_an_audience_weighs_what_its_lists_take() -> None:
+    assert Audience().weight == 0
+    assert Audience(eligible=frozenset(), exclude_authid=frozenset({"1", "2"}), publisher=1).weight == 400

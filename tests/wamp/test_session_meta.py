@@ -207,3 +207,9 @@ def test_a_kill_is_noted(
 ) -> None:
     operator.call(kill, *arguments)
     assert sent.deeds == [(operator.session.id, "kill", noted)]
+
+
+def test_what_is_told_to_every_victim_is_short(operator: Client) -> None:
+    assert operator.refused([48, 1, {}, "wamp.session.kill_all", [], {"message": "x" * 1001}]) == (
+        "wamp.error.invalid_argument"
+    )

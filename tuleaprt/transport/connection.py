@@ -7,6 +7,7 @@ for is recorded as a fault, and the connection ends.
 import math
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -15,8 +16,17 @@ from tuleaprt.transport.frames import WireFormat
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.line import Line
 from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
-from tuleaprt.wamp.session import Session
+from tuleaprt.wamp.session import Session, State
+
+READ_BYTES = 4096
+
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 10, 100
+"""Frames that are no messages: a good client sends one in many seconds."""
+
+LONGEST_HELLO = 16_384
+"""Of what comes before the session, only a ticket may be longer."""
 
 LINGER_SECONDS = 5
 """How long a closed connection may take to send its last bytes."""
@@ -37,6 +47,7 @@ class Connection:
     _armed_for = math.inf
     _end: tuple[End, str] | None = None
     _is_paused = False
+    _frames: Bucket | None = None
 
     # Of the transport.
 
@@ -71,6 +82,18 @@ class Connection:
             self._receive(self.session, self.line.format, payload)
         except Exception:
             self.fault("answering a message")
+
+    def bound_reads(self) -> None:
+        """Have the reactor read little at once: what one client has sent is not to hold up the others."""
+        if isinstance(self.transport, FileDescriptor):
+            self.transport.bufferSize = READ_BYTES
+
+    def affords_a_frame(self) -> bool:
+        """Whether the client may send another frame that is no message: a ping, a pong, a continuation."""
+        now = self.hub.clock.seconds()
+        if self._frames is None:
+            self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, now)
+        return self._frames.take(now)
 
     def violated(self, violation: ProtocolViolation) -> None:
         """The transport has found that the client does not keep to WAMP."""
@@ -113,6 +136,9 @@ class Connection:
             self._end = (end, detail)
         if self.line is not None and self.line.is_open:
             self.close_now(end)
+            if end is End.FLOOD:
+                # He would go on; without his answer the close is over in a second.
+                self.pause(True)
 
     def wake_at(self, when: float) -> None:
         """See to it that the session is woken then."""
@@ -149,12 +175,21 @@ class Connection:
             self._call = None
 
     def _receive(self, session: Session, format: WireFormat, payload: bytes) -> None:
+        is_long = len(payload) > LONGEST_HELLO
+        if session.state is State.CONNECTED and is_long:
+            session.violate(ProtocolViolation(f"a HELLO of more than {LONGEST_HELLO} bytes"))
+            return
+        if session.state is State.LEAVING and (is_long or not self.affords_a_frame()):
+            return
+        serializer = format.serializer
+        is_ticket = is_long and session.state is State.CHALLENGED
+        decode = serializer.decode_ticket if is_ticket else serializer.decode
         try:
-            raw = format.serializer.decode(payload)
+            raw = decode(payload)
         except (ValueError, RecursionError):
-            session.violate(ProtocolViolation(f"not {format.serializer.name}"))
+            session.violate(ProtocolViolation(f"not {serializer.name}"))
         else:
-            session.receive(raw, self.hub.clock.seconds())
+            session.receive(raw, self.hub.clock.seconds(), len(payload))
 
     def _wake(self) -> None:
         self._call = None

@@ -6,9 +6,9 @@
     GET /ws …\\r\\n\\r\\n          WebSocket
     anything else …\\r\\n\\r\\n    the web site
 
-The request's head must be here whole before the open timeout, which counts from the connection and goes on
-for WebSocket and RawSocket until the ticket; it cannot be stretched byte by byte, and is bounded in length.
-Nothing is parsed here: the protocol gets every byte.
+The request's head must be here whole before the open timeout, which counts from the connection. It goes on
+for WebSocket and RawSocket until the ticket, and for the web site until its answer; it cannot be stretched
+byte by byte. Nothing is parsed here: the protocol gets every byte.
 """
 
 import re
@@ -39,33 +39,45 @@ class Entrance(Protocol):
     log = Logger()
     transport: Any
     _call: IDelayedCall
+    _site: Any = None
 
     def connectionMade(self) -> None:
+        factory = self.factory
         self._head = b""
-        self._opened_at = self.factory.clock.seconds()
-        self._call = self.factory.clock.callLater(
-            self.factory.open_timeout, self._refuse, "nothing was asked"
-        )
+        self._opened_at = factory.clock.seconds()
+        self._call = factory.clock.callLater(factory.open_timeout, self._refuse, "the open timeout is over")
+        factory.inside += 1
+        if factory.inside > factory.most_inside:
+            self._refuse("too many have not said what they want")
 
     def dataReceived(self, data: bytes) -> None:
         if not self._call.active():
+            return
+        if self._site is not None:
+            self._site.dataReceived(data)
             return
         known = len(self._head)
         self._head += data
         if self.factory.rawsockets is not None and self._head[0] == MAGIC:
             self._hand_over(self.factory.rawsockets)
-        elif self._head.find(END_OF_HEAD, max(0, known - len(END_OF_HEAD))) >= 0:
-            site = self.factory.site
-            if site is None or _WEBSOCKET.match(self._head):
-                site = self.factory.websockets
-            self._hand_over(site)
-        elif len(self._head) > MAX_HEAD:
+            return
+        end = self._head.find(END_OF_HEAD, max(0, known - len(END_OF_HEAD)))
+        if (len(self._head) if end < 0 else end) > MAX_HEAD:
             self.transport.write(HEAD_TOO_LONG)
             self._refuse("the head of the request is too long")
+        elif end >= 0:
+            site = self.factory.site
+            if site is None or _WEBSOCKET.match(self._head):
+                self._hand_over(self.factory.websockets)
+            else:
+                self._let_the_site_answer(site)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.inside -= 1
         if self._call.active():
             self._call.cancel()
+        if self._site is not None:
+            self._site.connectionLost(reason)
 
     def _refuse(self, why: str) -> None:
         if self._call.active():
@@ -76,6 +88,7 @@ class Entrance(Protocol):
     def _hand_over(self, factory: IProtocolFactory) -> None:
         """Make it the factory's, as if this had never been there."""
         self._call.cancel()
+        self.factory.inside -= 1
         transport = self.transport
         protocol: Any = factory.buildProtocol(transport.getPeer())
         if isinstance(protocol, Connection):
@@ -88,9 +101,18 @@ class Entrance(Protocol):
         protocol.makeConnection(transport)
         protocol.dataReceived(self._head)
 
+    def _let_the_site_answer(self, site: IProtocolFactory) -> None:
+        """Stay in between: the site has to be done when the open timeout is over, whatever drips in."""
+        self._site = site.buildProtocol(self.transport.getPeer())
+        self._site.makeConnection(self.transport)
+        self._site.dataReceived(self._head)
+
 
 class EntranceFactory(Factory):
-    """``site`` and ``rawsockets`` are None where there are none."""
+    """``site`` and ``rawsockets`` are None where there are none.
+
+    At most ``most_inside`` connections may be here at once; ``inside`` is how many are.
+    """
 
     protocol: Any = Entrance
     noisy = False
@@ -103,9 +125,12 @@ class EntranceFactory(Factory):
         rawsockets: IProtocolFactory | None = None,
         clock: IReactorTime,
         open_timeout: float,
+        most_inside: int,
     ) -> None:
         self.websockets = websockets
         self.site = site
         self.rawsockets = rawsockets
         self.clock = clock
         self.open_timeout = open_timeout
+        self.most_inside = most_inside
+        self.inside = 0

@@ -36,12 +36,12 @@ class Hub:
         self.max_outbox = max_outbox
         self.connections: set[Connection] = set()
         self.is_shut_down = False
-        self._max_connections = max_connections
+        self.max_connections = max_connections
         self._all_gone: Deferred[None] | None = None
 
     @property
     def is_full(self) -> bool:
-        return len(self.connections) >= self._max_connections
+        return len(self.connections) >= self.max_connections
 
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from autobahn.twisted.util import peer2str
 from autobahn.wamp import message as wamp
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -63,10 +64,13 @@ class RawSocketConnection(Connection, Protocol):
 
     def connectionMade(self) -> None:
         self.peer = peer2str(self.transport)
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-            self._keep_alive()
         self.wake_at(self.opened_at + self.router.open_timeout)
+        try:
+            self.bound_reads()
+            if self.transport.getHost().__class__ in (IPv4Address, IPv6Address):
+                self._keep_alive()
+        except Exception:
+            self.fault("accepting a RawSocket")
 
     def dataReceived(self, data: bytes) -> None:
         self._buffer += data
@@ -99,6 +103,7 @@ class RawSocketConnection(Connection, Protocol):
     def _keep_alive(self) -> None:
         """Have the kernel find out about a peer that has vanished, as WebSocket's pings would."""
         options = self.factory.options
+        self.transport.setTcpNoDelay(True)
         silence, patience = max(1, int(options.ping_interval)), max(1, int(options.ping_timeout))
         self.transport.setTcpKeepAlive(True)
         socket = self.transport.getHandle()
@@ -156,6 +161,8 @@ class RawSocketConnection(Connection, Protocol):
     def _read_frame(self, line: LimitedLine | Line, type: int, payload: bytes) -> None:
         if type == RAWSOCKET_MESSAGE:
             self.received(payload)
+        elif not self.affords_a_frame():
+            self.end(End.FLOOD)
         elif type == RAWSOCKET_PING:
             if line.is_behind():
                 self.end(End.SLOW)

@@ -19,6 +19,9 @@ from tuleaprt.wamp.publication import JsonText
 # What wampy and others write for JavaScript's undefined.
 _MSGPACK_UNDEFINED, _CBOR_UNDEFINED = b"\xd4\0\0", b"\xf7"
 
+MAX_UNDEFINED = 16_384
+"""In longer messages nobody looks for it, which would be slow; such a message is malformed, if it matters."""
+
 MAX_DEPTH = 100
 """How deep CBOR may be nested; msgspec stops where Python does."""
 
@@ -27,7 +30,8 @@ MAX_DEPTH = 100
 class Serializer:
     """``name`` ends a WebSocket's subprotocol, ``rawsocket_id`` is its number in RawSocket's handshake.
 
-    ``decode`` raises ValueError or RecursionError.
+    ``decode`` raises ValueError or RecursionError. ``decode_ticket`` does the same for a long AUTHENTICATE,
+    of somebody who is not known yet, and makes nothing of what is anything else.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Serializer:
     is_binary: bool
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
+    decode_ticket: Callable[[bytes], Any]
 
 
 def _defined(node: Any) -> Any:
@@ -57,7 +62,7 @@ _msgpack = msgspec.msgpack.Decoder(ext_hook=_extension)
 
 def _decode_msgpack(data: bytes) -> Any:
     message = _msgpack.decode(data)
-    return _defined(message) if _MSGPACK_UNDEFINED in data else message
+    return _defined(message) if len(data) <= MAX_UNDEFINED and _MSGPACK_UNDEFINED in data else message
 
 
 def _text(value: JsonText) -> msgspec.Raw:
@@ -94,6 +99,11 @@ def _within_64_bits(node: Any) -> Any:
     return node
 
 
+_Ticket = tuple[int, str, dict[str, str]]
+_json_ticket = msgspec.json.Decoder(_Ticket)
+_msgpack_ticket = msgspec.msgpack.Decoder(_Ticket)
+
+
 def _no_tag(*_: object) -> NoReturn:
     raise ValueError("CBOR tags are not accepted")
 
@@ -119,7 +129,7 @@ def _decode_cbor(data: bytes) -> Any:
         raise ValueError(str(error)) from None
     if source.tell() != len(data):
         raise ValueError("there is more than one CBOR item")
-    return _defined(message) if _CBOR_UNDEFINED in data else message
+    return _defined(message) if len(data) <= MAX_UNDEFINED and _CBOR_UNDEFINED in data else message
 
 
 JSON = Serializer(
@@ -128,6 +138,7 @@ JSON = Serializer(
     is_binary=False,
     encode=msgspec.json.Encoder(enc_hook=_text).encode,
     decode=msgspec.json.decode,
+    decode_ticket=lambda data: list(_json_ticket.decode(data)),
 )
 MSGPACK = Serializer(
     name="msgpack",
@@ -135,6 +146,7 @@ MSGPACK = Serializer(
     is_binary=True,
     encode=_encode_msgpack,
     decode=_decode_msgpack,
+    decode_ticket=lambda data: list(_msgpack_ticket.decode(data)),
 )
 CBOR = Serializer(
     name="cbor",
@@ -144,5 +156,6 @@ CBOR = Serializer(
         cbor2.dumps, default=lambda encoder, value: encoder.encode(_within_64_bits(_meaning(value)))
     ),
     decode=_decode_cbor,
+    decode_ticket=_decode_cbor,
 )
 SERIALIZERS = (JSON, MSGPACK, CBOR)

@@ -52,6 +52,7 @@ class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[
     def connectionMade(self) -> None:
         try:
             super().connectionMade()
+            self.bound_reads()
         except Exception:
             self.hub.faults.record("accepting a WebSocket")
             self.transport.abortConnection()
@@ -61,6 +62,12 @@ class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[
             super().dataReceived(data)
         except Exception:
             self.fault("reading a WebSocket")
+
+    def onFrameBegin(self) -> None:
+        """Called by Autobahn when it has read the header of a frame."""
+        if (self.current_frame.opcode > 7 or self.inside_message) and not self.affords_a_frame():
+            self.end(End.FLOOD)
+        super().onFrameBegin()
 
     def onConnect(self, request: ConnectionRequest) -> str:
         try:

@@ -42,6 +42,6 @@ def publications_for(
             if message.sender_uuid is None
             else Window(message.sender_user_id, message.sender_uuid),
             audience=audience,
-            size=message.size,
+            size=message.size + (audience.weight if audience else 0),
         ),
     )

@@ -15,6 +15,8 @@ from tuleaprt.wamp.realm import Member
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 
 
+MAX_SHORT_TEXT = 1000
+
 T = TypeVar("T")
 Check = Callable[[str, object], T]
 """Given the name and the value of an argument, returns the value as it is meant."""
@@ -67,10 +69,11 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """RESULT.Arguments and RESULT.ArgumentsKw."""
+    """RESULT.Arguments and RESULT.ArgumentsKw; ``cost`` is how many more calls it was as much work as."""
 
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] | None = None
+    cost: float = 0
 
 
 Procedure = Callable[[Member, Arguments, float], Result]
@@ -102,6 +105,13 @@ def a_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} must be a text")
     return value
+
+
+def a_short_text(name: str, value: object) -> str:
+    """What is passed on to others."""
+    if len(text := a_text(name, value)) > MAX_SHORT_TEXT:
+        raise InvalidArgument(f"{name} must have at most {MAX_SHORT_TEXT} characters")
+    return text
 
 
 def texts(name: str, value: object) -> Collection[str]:

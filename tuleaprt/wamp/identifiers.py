@@ -7,6 +7,9 @@ from hashlib import blake2b
 MAX_ID = 2**53
 """The greatest id that JSON carries exactly (WAMP: IDs)."""
 
+MAX_URI_LENGTH = 1000
+"""Longer than any URI that means something."""
+
 # WAMP, URIs, loose rule: components without whitespace, "." and "#", none of them empty.
 _COMPONENT = r"[^\s.#]"
 _URI = re.compile(rf"(?:{_COMPONENT}+\.)*{_COMPONENT}+")
@@ -35,7 +38,7 @@ def is_pattern(text: str, match: Match) -> bool:
 
     The whole text must fit: Autobahn's own patterns end in ``$``, which lets one newline pass.
     """
-    return _FORMS[match].fullmatch(text) is not None
+    return len(text) <= MAX_URI_LENGTH and _FORMS[match].fullmatch(text) is not None
 
 
 def publication_id(epoch: bytes, position: int, index: int) -> int:

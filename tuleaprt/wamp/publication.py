@@ -63,6 +63,15 @@ class Audience:
         """Whether it depends on ids that nobody has any more when history is asked."""
         return self.eligible is not None or bool(self.exclude)
 
+    @property
+    def weight(self) -> int:
+        """What it takes in the history, in bytes."""
+        lists = (self.eligible, self.eligible_authid, self.eligible_authrole)
+        entries = sum(
+            len(it or ()) for it in (*lists, self.exclude, self.exclude_authid, self.exclude_authrole)
+        )
+        return 200 * entries
+
     def admits(self, session: int, identity: Identity) -> bool:
         return (
             session != self.publisher

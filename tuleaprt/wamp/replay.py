@@ -34,6 +34,9 @@ PAGE_BYTES = 262_144
 EVENT_BYTES = 300
 """What an event takes in a RESULT beside its payload."""
 
+SLOTS_PER_CALL, BYTES_PER_CALL = 1000, 65_536
+"""Looking through so many slots, or writing so many bytes, is as much work as another call."""
+
 _COMPARISONS = {"from": operator.ge, "after": operator.gt, "before": operator.lt, "until": operator.le}
 
 Condition = Callable[[Slot], bool]
@@ -61,6 +64,8 @@ def get_events(realm: Realm, caller: Member, arguments: Arguments, now: float) -
     return Result(
         args=[_event(subscription, *it) for it in page],
         kwargs={"position": position, "position_lost": lost, "more": more},
+        cost=len(slots) * (1 + len(conditions)) // SLOTS_PER_CALL
+        + sum(it[1].size for it in page) // BYTES_PER_CALL,
     )
 
 

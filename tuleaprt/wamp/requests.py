@@ -22,6 +22,8 @@ class Asking(Member, Protocol):
     @property
     def is_joined(self) -> bool: ...
 
+    def charge(self, cost: float) -> None: ...
+
 
 def subscribe(session: Asking, message: wamp.Subscribe, now: float) -> None:
     def confirm(subscription: int) -> None:
@@ -55,6 +57,7 @@ def publish(session: Asking, message: wamp.Publish, now: float) -> None:
 def call(session: Asking, message: wamp.Call, now: float) -> None:
     args, kwargs = _payload(message)
     result = session.router.procedures.call(session, message.procedure, args, kwargs, now)
+    session.charge(result.cost)
     session.outlet.send(wamp.Result(message.request, args=list(result.args), kwargs=result.kwargs))
 
 

@@ -32,6 +32,9 @@ from tuleaprt.wamp.requests import REQUESTS, refusal, wants_an_answer
 from tuleaprt.wamp.router import Router
 from tuleaprt.wamp.uris import uri_of
 
+BYTES_PER_TOKEN = 4096
+"""A message counts once more against the rate for each so many of its bytes."""
+
 
 class State(Enum):
     CONNECTED = "before HELLO"
@@ -85,14 +88,14 @@ class Session:
 
     # What the connection calls.
 
-    def receive(self, raw: object, now: float) -> None:
-        """Take a decoded message of the client."""
+    def receive(self, raw: object, now: float, size: int = 0) -> None:
+        """Take a decoded message of the client, which had so many bytes."""
         if now >= self._deadline:
             self.wake(now)
         if self.state is not State.JOINED:
             self._take(raw, now)
             return
-        verdict = self._limit.admit(raw, now)
+        verdict = self._limit.admit(raw, now, 1 + size // BYTES_PER_TOKEN)
         if verdict is Verdict.NOW:
             self._take(raw, now)
         elif verdict is Verdict.LATER:
@@ -147,6 +150,10 @@ class Session:
         """Tell the client that it has lost a subscription, if it understands that."""
         if self._can_be_revoked:
             self.outlet.send(wamp.Unsubscribed(0, subscription=subscription, reason=reason))
+
+    def charge(self, cost: float) -> None:
+        """A request was as much work as so many more."""
+        self._limit.charge(cost)
 
     def assume(self, identity: Identity) -> None:
         """Be who a newer ticket says; the subscriptions that it does not cover are revoked."""

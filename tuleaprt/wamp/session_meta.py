@@ -16,7 +16,7 @@ Nobody kills his own session. A kill is a GOODBYE.
 from collections.abc import Callable, Sequence
 
 from tuleaprt.errors import NoSuchSession
-from tuleaprt.wamp.calls import Arguments, Procedure, Result, a_text, a_uri, an_id, texts
+from tuleaprt.wamp.calls import Arguments, Procedure, Result, a_short_text, a_text, a_uri, an_id, texts
 from tuleaprt.wamp.meta import session_details
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.realm import Member, Realm
@@ -100,7 +100,7 @@ class _SessionApi:
         whom: str,
     ) -> Sequence[int]:
         reason = arguments.keyword("reason", a_uri) or KILLED
-        message = arguments.keyword("message", a_text)
+        message = arguments.keyword("message", a_short_text)
         arguments.done()
         victims = [it for it in self._realm.sessions.values() if it is not caller and is_meant(it)]
         self._realm.audit(caller, "kill", f"{whom}: {len(victims)} ended")
