@@ -3,7 +3,6 @@
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,35 +17,27 @@ from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
 from tuleaprt.config import Config, load
+from tuleaprt.doors import debug_door, private_site, public_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.relay.relay import Input, Relay
-from tuleaprt.transport.entrance import EntranceFactory
-from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
+from tuleaprt.transport.factories import RawSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
-from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
 from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.router import Router
-from tuleaprt.web.message import MessageResource
-from tuleaprt.web.metrics import MetricsResource
-from tuleaprt.web.site import BoundedSite, PrivateSite, root
 
 FLUSH_SECONDS = 2
 """How long a stop waits until what is queued has been sent."""
-
-IDLE_HTTP_SECONDS = 60
-"""How long Tuleap may keep a connection to the private site without a request on it."""
 
 
 class Options(UsageOptions):
@@ -132,52 +123,6 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
         hub,
-    )
-
-
-def private_site(
-    config: Config, reactor: Any, relay: Relay, metrics: PrometheusMetrics, faults: Faults
-) -> PrivateSite:
-    """Where Tuleap posts."""
-    post = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
-    return PrivateSite(
-        root({"message": post, "metrics": MetricsResource(metrics, faults)}),
-        hosts=config.listen.private_hosts,
-        clock=reactor,
-        timeout=IDLE_HTTP_SECONDS,
-        max_body=config.limits.max_post_size,
-        faults=faults,
-    )
-
-
-def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
-    """Where browsers connect."""
-    allowed = allowed_origins(config.websocket.allowed_origins)
-    return EntranceFactory(
-        WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
-        site=BoundedSite(
-            root({}),
-            clock=reactor,
-            timeout=config.websocket.open_timeout,
-            max_body=0,
-            faults=hub.faults,
-            closes=True,
-        ),
-        clock=reactor,
-        open_timeout=config.websocket.open_timeout,
-        most_inside=config.limits.max_unauthenticated,
-    )
-
-
-def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
-    """Where tools that know no tickets are operators. No web page is."""
-    router = replace(router, anonymous=ANONYMOUS_OPERATOR)
-    return EntranceFactory(
-        WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
-        rawsockets=RawSocketFactory(hub, router, config.websocket),
-        clock=reactor,
-        open_timeout=config.websocket.open_timeout,
-        most_inside=config.limits.max_unauthenticated,
     )
 
 

@@ -1,13 +1,14 @@
 """Opening a session: what HELLO must say, and what WELCOME answers (WAMP: Session Establishment)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from autobahn.wamp import message as wamp
 from autobahn.wamp.role import RoleBrokerFeatures, RoleDealerFeatures
 
 from tuleaprt.errors import TicketExpired, TicketRefused
 from tuleaprt.wamp.auth import AUTHPROVIDER, Authenticator, Identity
+from tuleaprt.wamp.router import Router
 from tuleaprt.wamp.uris import uri_of
 
 MAX_WINDOW_LENGTH = 128
@@ -27,6 +28,19 @@ _ROLES = {
 """Exactly what is here."""
 
 
+class Opening(Protocol):
+    """A session, to its handshake."""
+
+    router: Router
+    authmethod: str
+    window: str | None
+    can_be_revoked: bool
+
+    def challenge(self) -> None: ...
+
+    def join(self, identity: Identity, now: float) -> None: ...
+
+
 class Refused(Exception):
     """What opens no session. ``uri`` and ``text`` are for the ABORT, ``detail`` is for the log."""
 
@@ -35,6 +49,23 @@ class Refused(Exception):
         self.uri = uri
         self.text = text
         self.detail = detail or text or ""
+
+
+def hello(session: Opening, message: wamp.Hello, now: float) -> None:
+    router = session.router
+    session.authmethod, session.window = check_hello(
+        message, router.realm.name, anonymous_may=router.anonymous is not None
+    )
+    session.can_be_revoked = can_be_revoked(message)
+    if session.authmethod == "ticket":
+        session.challenge()
+    else:
+        assert router.anonymous is not None
+        session.join(router.anonymous, now)
+
+
+def authenticate(session: Opening, message: wamp.Authenticate, now: float) -> None:
+    session.join(check_ticket(session.router.authenticator, message.signature, now), now)
 
 
 def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[str, str | None]:

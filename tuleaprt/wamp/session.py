@@ -24,7 +24,7 @@ from autobahn.wamp import message as wamp
 
 from tuleaprt import errors
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.handshake import Refused, can_be_revoked, check_hello, check_ticket, welcome
+from tuleaprt.wamp.handshake import Refused, authenticate, hello, welcome
 from tuleaprt.wamp.messages import name, parse
 from tuleaprt.wamp.outlet import End, Outlet
 from tuleaprt.wamp.rate import RateLimit, Verdict
@@ -48,11 +48,11 @@ class Session:
     """The router's side of one connection. ``identity`` is there from WELCOME on."""
 
     __slots__ = (
-        "_can_be_revoked",
         "_deadline",
         "_leaving",
         "_limit",
         "authmethod",
+        "can_be_revoked",
         "id",
         "identity",
         "outlet",
@@ -73,7 +73,7 @@ class Session:
         self.state = State.CONNECTED
         self._deadline = opened + router.open_timeout
         self._limit = RateLimit(router.requests_per_second, opened)
-        self._can_be_revoked = False
+        self.can_be_revoked = False
         self._leaving = End.GOODBYE
         self._schedule()
 
@@ -134,6 +134,26 @@ class Session:
         """The connection is gone."""
         self._leave(State.ENDED)
 
+    # What its handshake and its requests call.
+
+    def challenge(self) -> None:
+        """Ask for the ticket."""
+        self.state = State.CHALLENGED
+        self.outlet.send(wamp.Challenge("ticket"))
+
+    def join(self, identity: Identity, now: float) -> None:
+        """Be a session of the realm, and say so to the client."""
+        self.identity = identity
+        self.router.realm.join(self, now)
+        self.state = State.JOINED
+        self._deadline = identity.expires_at
+        self._schedule()
+        self.outlet.send(welcome(self.id, self.router.realm.name, identity, self.authmethod))
+
+    def charge(self, cost: float) -> None:
+        """A request was as much work as so many more."""
+        self._limit.charge(cost)
+
     # What the realm and its procedures call.
 
     def dismiss(self, end: End, reason: str, message: str | None, now: float) -> None:
@@ -148,12 +168,8 @@ class Session:
 
     def revoked(self, subscription: int, reason: str) -> None:
         """Tell the client that it has lost a subscription, if it understands that."""
-        if self._can_be_revoked:
+        if self.can_be_revoked:
             self.outlet.send(wamp.Unsubscribed(0, subscription=subscription, reason=reason))
-
-    def charge(self, cost: float) -> None:
-        """A request was as much work as so many more."""
-        self._limit.charge(cost)
 
     def assume(self, identity: Identity) -> None:
         """Be who a newer ticket says; the subscriptions that it does not cover are revoked."""
@@ -184,30 +200,6 @@ class Session:
             self._fail(raw, error)
         except errors.ProtocolViolation as violation:
             self.violate(violation)
-
-    def _on_hello(self, hello: wamp.Hello, now: float) -> None:
-        router = self.router
-        self.authmethod, self.window = check_hello(
-            hello, router.realm.name, anonymous_may=router.anonymous is not None
-        )
-        self._can_be_revoked = can_be_revoked(hello)
-        if self.authmethod == "ticket":
-            self.state = State.CHALLENGED
-            self.outlet.send(wamp.Challenge("ticket"))
-        else:
-            assert router.anonymous is not None
-            self._join(router.anonymous, now)
-
-    def _on_authenticate(self, authenticate: wamp.Authenticate, now: float) -> None:
-        self._join(check_ticket(self.router.authenticator, authenticate.signature, now), now)
-
-    def _join(self, identity: Identity, now: float) -> None:
-        self.identity = identity
-        self.router.realm.join(self, now)
-        self.state = State.JOINED
-        self._deadline = identity.expires_at
-        self._schedule()
-        self.outlet.send(welcome(self.id, self.router.realm.name, identity, self.authmethod))
 
     def _on_goodbye(self, goodbye: wamp.Goodbye, now: float) -> None:
         self._leave(State.ENDED)
@@ -250,10 +242,10 @@ class Session:
         self.outlet.wake_at(self._deadline if next_at is None else min(self._deadline, next_at))
 
 
-_TABLE: dict[tuple[State, type[wamp.Message]], Callable[[Session, Any, float], None]] = {
-    (State.CONNECTED, wamp.Hello): Session._on_hello,
+_TABLE: dict[tuple[State, type[wamp.Message]], Callable[[Any, Any, float], None]] = {
+    (State.CONNECTED, wamp.Hello): hello,
     (State.CONNECTED, wamp.Abort): Session._on_abort,
-    (State.CHALLENGED, wamp.Authenticate): Session._on_authenticate,
+    (State.CHALLENGED, wamp.Authenticate): authenticate,
     (State.CHALLENGED, wamp.Abort): Session._on_abort,
     (State.JOINED, wamp.Goodbye): Session._on_goodbye,
     (State.JOINED, wamp.Abort): Session._on_abort,

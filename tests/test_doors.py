@@ -1,0 +1,71 @@
+"""What is behind each kind of endpoint."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import txaio
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from tests.fakes import CountingMetrics, Sent, new_realm, new_router
+from tuleaprt.config import Config
+from tuleaprt.doors import debug_door, public_door
+from tuleaprt.faults import Faults
+from tuleaprt.transport.fanout import Fanout
+from tuleaprt.transport.hub import Hub
+
+UPGRADE = (
+    "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    "Sec-WebSocket-Protocol: wamp.2.json\r\n{}\r\n"
+)
+
+
+@pytest.fixture
+def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any]]:
+    reactor = MemoryReactorClock()
+    txaio.use_twisted()
+    before, txaio.config.loop = txaio.config.loop, reactor
+    metrics = CountingMetrics()
+    faults = Faults(metrics)
+    hub = Hub(
+        clock=reactor,
+        fanout=Fanout(reactor, metrics=metrics, faults=faults),
+        metrics=metrics,
+        faults=faults,
+        max_connections=9,
+        max_message_size=4096,
+        max_outbox=4096,
+    )
+    yield Config(key=b"k" * 64), reactor, hub, new_router(new_realm(Sent()))
+    txaio.config.loop = before
+
+
+def answer(door: Any, request: bytes) -> bytes:
+    transport = StringTransport()
+    protocol = door.buildProtocol(None)
+    transport.protocol = protocol  # type: ignore[attr-defined]
+    protocol.makeConnection(transport)
+    protocol.dataReceived(request)
+    return transport.value()
+
+
+@pytest.mark.parametrize(
+    ("origin", "public", "debug"),
+    [("", b"101", b"101"), ("http://127.0.0.1", b"101", b"403"), ("https://evil.example", b"403", b"403")],
+)
+def test_own_pages_come_in_by_the_public_door_and_none_by_the_debug_door(
+    parts: Any, origin: str, public: bytes, debug: bytes
+) -> None:
+    request = UPGRADE.format(f"Origin: {origin}\r\n" if origin else "").encode()
+    assert answer(public_door(*parts), request).split()[1] == public
+    assert answer(debug_door(*parts), request).split()[1] == debug
+
+
+def test_rawsocket_is_spoken_at_the_debug_door_only(parts: Any) -> None:
+    assert answer(debug_door(*parts), b"\x7f\xf1\0\0") == b"\x7f\x31\0\0"
+    assert answer(public_door(*parts), b"\x7f\xf1\0\0\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_public_site_has_nothing_but_websocket(parts: Any) -> None:
+    assert answer(public_door(*parts), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 404 ")

@@ -1,0 +1,68 @@
+"""What is behind each kind of endpoint: the private site, the public door, and the door for debug tools."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from tuleaprt.config import Config
+from tuleaprt.faults import Faults
+from tuleaprt.metrics import PrometheusMetrics
+from tuleaprt.relay.relay import Relay
+from tuleaprt.transport.entrance import EntranceFactory
+from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
+from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
+from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
+from tuleaprt.wamp.router import Router
+from tuleaprt.web.message import MessageResource
+from tuleaprt.web.metrics import MetricsResource
+from tuleaprt.web.site import BoundedSite, PrivateSite, root
+
+IDLE_HTTP_SECONDS = 60
+"""How long Tuleap may keep a connection to the private site without a request on it."""
+
+
+def private_site(
+    config: Config, reactor: Any, relay: Relay, metrics: PrometheusMetrics, faults: Faults
+) -> PrivateSite:
+    """Where Tuleap posts."""
+    post = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
+    return PrivateSite(
+        root({"message": post, "metrics": MetricsResource(metrics, faults)}),
+        hosts=config.listen.private_hosts,
+        clock=reactor,
+        timeout=IDLE_HTTP_SECONDS,
+        max_body=config.limits.max_post_size,
+        faults=faults,
+    )
+
+
+def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+    """Where browsers connect."""
+    allowed = allowed_origins(config.websocket.allowed_origins)
+    return EntranceFactory(
+        WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
+        site=BoundedSite(
+            root({}),
+            clock=reactor,
+            timeout=config.websocket.open_timeout,
+            max_body=0,
+            faults=hub.faults,
+            closes=True,
+        ),
+        clock=reactor,
+        open_timeout=config.websocket.open_timeout,
+        most_inside=config.limits.max_unauthenticated,
+    )
+
+
+def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+    """Where tools that know no tickets are operators. No web page is."""
+    router = replace(router, anonymous=ANONYMOUS_OPERATOR)
+    return EntranceFactory(
+        WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
+        rawsockets=RawSocketFactory(hub, router, config.websocket),
+        clock=reactor,
+        open_timeout=config.websocket.open_timeout,
+        most_inside=config.limits.max_unauthenticated,
+    )
