@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import txaio
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import MemoryReactorClock
 
 from tests.fakes import CountingMetrics, Sent, new_realm, new_router
+from tests.transport.sockets import Wire
 from tuleaprt.config import Config
 from tuleaprt.doors import debug_door, public_door
 from tuleaprt.faults import Faults
@@ -42,9 +43,8 @@ def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any]]:
 
 
 def answer(door: Any, request: bytes) -> bytes:
-    transport = StringTransport()
-    protocol = door.buildProtocol(None)
-    transport.protocol = protocol  # type: ignore[attr-defined]
+    transport = Wire()
+    transport.protocol = protocol = door.buildProtocol(None)
     protocol.makeConnection(transport)
     protocol.dataReceived(request)
     return transport.value()

@@ -51,6 +51,7 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
             closes=True,
         ),
         clock=reactor,
+        faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
         most_inside=config.limits.max_unauthenticated,
     )
@@ -63,6 +64,7 @@ def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entran
         WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
         rawsockets=RawSocketFactory(hub, router, config.websocket),
         clock=reactor,
+        faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
         most_inside=config.limits.max_unauthenticated,
     )

@@ -9,7 +9,9 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from tests.conftest import Log, TurningClock
+from tests.fakes import CountingMetrics
 from tests.transport.sockets import Wire
+from tuleaprt.faults import Faults
 from tuleaprt.transport.entrance import MAX_HEAD, EntranceFactory
 
 
@@ -33,11 +35,13 @@ class Door:
     ) -> None:
         self.found: list[tuple[str, Any]] = []
         self.wire = Wire()
+        self.metrics = CountingMetrics()
         factory = EntranceFactory(
             self.factory("websocket"),
             site=self.factory("site") if site else None,
             rawsockets=self.factory("rawsocket") if rawsockets else None,
             clock=clock,
+            faults=Faults(self.metrics),
             open_timeout=10,
             most_inside=most_inside,
         )
@@ -180,4 +184,22 @@ def test_a_long_head_is_refused_also_if_it_comes_at_once(clock: TurningClock) ->
     door = Door(clock)
     door.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n")
     assert door.wire.value().startswith(b"HTTP/1.1 431 ")
+    door.lose()
+
+
+@pytest.mark.parametrize("pieces", [[b"GET /" + HEAD], [b"GET /" + HEAD, b"more"]])
+def test_a_fault_behind_the_entrance_is_counted_and_ends_the_connection(
+    clock: TurningClock, log: Log, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
+) -> None:
+    def explode(protocol: Recording, data: bytes) -> None:
+        if data == pieces[-1]:
+            raise ZeroDivisionError("injected")
+
+    monkeypatch.setattr(Recording, "dataReceived", explode)
+    door = Door(clock)
+    for piece in pieces:
+        door.receive(piece)
+    assert door.wire.disconnected
+    assert log.tracebacks == ["injected"]
+    assert door.metrics.internal_errors == 1
     door.lose()

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
+from tuleaprt.faults import Faults
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.rawsocket import MAGIC
 
@@ -53,9 +54,17 @@ class Entrance(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if not self._call.active():
             return
-        if self._site is not None:
-            self._site.dataReceived(data)
-            return
+        try:
+            if self._site is not None:
+                self._site.dataReceived(data)
+            else:
+                self._look(data)
+        except Exception:
+            self.factory.faults.record("at the entrance")
+            self.transport.abortConnection()
+
+    def _look(self, data: bytes) -> None:
+        """Find out what is wanted, if enough has come."""
         known = len(self._head)
         self._head += data
         if self.factory.rawsockets is not None and self._head[0] == MAGIC:
@@ -124,6 +133,7 @@ class EntranceFactory(Factory):
         site: IProtocolFactory | None = None,
         rawsockets: IProtocolFactory | None = None,
         clock: IReactorTime,
+        faults: Faults,
         open_timeout: float,
         most_inside: int,
     ) -> None:
@@ -131,6 +141,7 @@ class EntranceFactory(Factory):
         self.site = site
         self.rawsockets = rawsockets
         self.clock = clock
+        self.faults = faults
         self.open_timeout = open_timeout
         self.most_inside = most_inside
         self.inside = 0
