@@ -110,6 +110,8 @@ def main() -> int:
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "tuleaprt"]
     if arguments.config:
         twistd += ["--config", str(arguments.config.resolve())]
+    # Started in the background of a script, this ignores SIGINT, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # In a session of its own, or Ctrl-C on a terminal would reach the server twice.
     with subprocess.Popen(
         twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True

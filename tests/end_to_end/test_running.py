@@ -81,6 +81,14 @@ async def test_ctrl_c_on_a_terminal_stops_it_without_noise(tmp_path: Path) -> No
 
 
 @ensure
+async def test_it_can_be_stopped_when_a_script_has_started_it_in_the_background(tmp_path: Path) -> None:
+    in_background = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *RUN, "--state", str(tmp_path)]
+    run = Process.start(in_background, ANYWHERE)
+    await run.written("Ctrl-C stops the server")
+    assert await run.stop("TERM") == 0
+
+
+@ensure
 async def test_make_run_says_what_is_wrong_with_a_configuration(tmp_path: Path) -> None:
     run = Process.start([*RUN, "--config", str(tmp_path / "none.toml"), "--state", str(tmp_path)], ANYWHERE)
     assert await run.ended() == 1
