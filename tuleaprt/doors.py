@@ -45,7 +45,7 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
         site=BoundedSite(
             root({}),
             clock=reactor,
-            timeout=config.websocket.open_timeout,
+            timeout=None,  # the entrance has one
             max_body=0,
             faults=hub.faults,
             closes=True,

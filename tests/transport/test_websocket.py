@@ -304,3 +304,12 @@ def test_a_ping_now_and_then_is_answered_for_ever(joined: Browser, server: Serve
         server.clock.advance(0.1)
         joined.send_frame(0x9, b"still there?")
     assert not joined.is_ended()
+
+
+def test_why_a_handshake_was_refused_is_one_short_line(browser: Browser, log: Log) -> None:
+    browser.handshake(Sec_WebSocket_Key="\x1b[31m" + "x" * 500)
+    browser.lose()
+    (line,) = log.lines
+    assert " refused: '" in line
+    assert line.isprintable()
+    assert len(line) < 200

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PATH = "/ws"
 CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
 
+LONGEST_REASON = 100
+"""How much of Autobahn's reasons is logged."""
+
 CLOSE_CODES = {
     End.GOODBYE: 1000,
     End.EXPIRED: 1000,
@@ -76,6 +79,12 @@ class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[
             self._end = (End.REFUSED, str(denied.reason))
             raise
         return self._subprotocol
+
+    def failHandshake(self, reason: str, *args: Any, **kwargs: Any) -> None:
+        """Called by Autobahn for what is no handshake; the reason may quote the peer."""
+        if self._end is None:
+            self._end = (End.REFUSED, repr(reason[:LONGEST_REASON]))
+        super().failHandshake(reason, *args, **kwargs)
 
     def onOpen(self) -> None:
         self.open(Line(self, WEBSOCKET_FORMATS[self._subprotocol]))

@@ -78,7 +78,7 @@ class BoundedSite(Site):
         root: IResource,
         *,
         clock: IReactorTime,
-        timeout: float,
+        timeout: float | None,
         max_body: int,
         faults: Faults,
         closes: bool = False,
