@@ -197,7 +197,7 @@ class TuleaprtService(Service):
         if listener.is_open:
             self.log.emit(
                 LogLevel.warn,
-                "{name} IS OPEN: WHOEVER CONNECTS TO {address} IS AN OPERATOR AND SEES EVERYTHING",
+                "{name} IS OPEN: WHOEVER CONNECTS TO {address} WITHOUT A TICKET IS AN OPERATOR",
                 name=listener.name,
                 address=address(port),
             )

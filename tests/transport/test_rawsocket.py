@@ -55,7 +55,7 @@ def test_no_more_is_announced_than_is_taken(program: Program, max_message_size: 
 def test_handshake_that_is_refused(program: Program, log: Log, octets: bytes, answer: bytes) -> None:
     assert program.handshake(octets) == answer
     assert program.transport.disconnecting
-    program.connection.dataReceived(b"\0\0\0\x02[]")
+    program.connection.dataReceived(greeting(1) + b"\0\0\0\x02[]")
     assert program.take() == []
     program.lose()
     (line,) = log.lines

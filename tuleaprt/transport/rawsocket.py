@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 MAGIC = 0x7F
 HANDSHAKE = 4
-NO_SUCH_SERIALIZER, LENGTH_UNACCEPTABLE, RESERVED_BITS, TOO_MANY_CONNECTIONS = 1, 2, 3, 4
-"""The errors of the handshake."""
+NO_SUCH_SERIALIZER, RESERVED_BITS, TOO_MANY_CONNECTIONS = 1, 3, 4
+"""The errors of the handshake; 2, an unacceptable length, does not happen here."""
 
 PROBES = 4
 LONGEST_PROBE = 32_767
@@ -67,12 +67,14 @@ class RawSocketConnection(Connection, Protocol):
         self.wake_at(self.opened_at + self.router.open_timeout)
         try:
             self.bound_reads()
-            if self.transport.getHost().__class__ in (IPv4Address, IPv6Address):
+            if isinstance(self.transport.getHost(), IPv4Address | IPv6Address):
                 self._keep_alive()
         except Exception:
             self.fault("accepting a RawSocket")
 
     def dataReceived(self, data: bytes) -> None:
+        if self._end is not None:
+            return
         self._buffer += data
         try:
             if self.line is None and len(self._buffer) >= HANDSHAKE:
@@ -155,10 +157,8 @@ class RawSocketConnection(Connection, Protocol):
                 payload = bytes(buffer[RAWSOCKET_HEADER : RAWSOCKET_HEADER + length])
                 del buffer[: RAWSOCKET_HEADER + length]
                 self._read_frame(self.line, type, payload)
-        if self.line is not None and not self.line.is_open:
-            buffer.clear()
 
-    def _read_frame(self, line: LimitedLine | Line, type: int, payload: bytes) -> None:
+    def _read_frame(self, line: Line, type: int, payload: bytes) -> None:
         if type == RAWSOCKET_MESSAGE:
             self.received(payload)
         elif not self.affords_a_frame():

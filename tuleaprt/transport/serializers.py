@@ -1,6 +1,6 @@
 """Messages as bytes: JSON, MessagePack and CBOR (WAMP: Serializers).
 
-msgspec reads a message of 170 bytes in about 1 µs, where Autobahn's own JSON takes 27. What JSON cannot say
+msgspec reads a PUBLISH in less than 1 µs, where Autobahn's own JSON takes 17. What JSON cannot say
 is not wanted from a client, and is refused where a library would make objects of it: extension types of
 MessagePack, tags of CBOR (among them shared references, regular expressions and numbers of any length).
 """

@@ -86,17 +86,16 @@ class SubscriptionMap:
         subscription.subscribers[subscriber] = None
         return subscription
 
-    def remove(self, id: int, subscriber: Subscriber) -> Subscription | None:
-        """End it for this subscriber; None when he does not have it."""
+    def remove(self, id: int, subscriber: Subscriber) -> None:
+        """End it for this subscriber; harmless when he does not have it."""
         subscription = self._by_id.get(id)
         if subscription is None or subscriber not in subscription.subscribers:
-            return None
+            return
         del subscription.subscribers[subscriber]
         subscription.departures += 1
         if not subscription.subscribers:
             del self._by_id[id], self._by_key[subscription.match, subscription.topic]
             self._count_shape(subscription, -1)
-        return subscription
 
     def match(self, topic: str) -> list[Subscription]:
         """The subscriptions that an event of this topic concerns: exact, then prefixes, then wildcards."""
