@@ -20,7 +20,7 @@ from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import Match, anchor_id
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.procedures import Procedures
-from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Window
+from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Replay, Window
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.router import Router
 
@@ -52,6 +52,10 @@ def message(**changes: Any) -> Message:
     return decode(json.dumps(body(**changes)).encode())
 
 
+def data_of(message: Message) -> Any:
+    return json.loads(message.data_json.text)
+
+
 def identity(
     user_id: int = 102,
     groups: Iterable[str] = MEMBER,
@@ -59,12 +63,14 @@ def identity(
     role: Role = Role.USER,
     topics: Iterable[str] | None = None,
     expires_at: float = 1800.0,
+    exp: float | None = None,
 ) -> Identity:
     return Identity(
         user_id=user_id,
         role=role,
         groups=frozenset(groups),
         topics=None if topics is None else frozenset(topics),
+        exp=expires_at if exp is None else exp,
         expires_at=expires_at,
     )
 
@@ -90,6 +96,7 @@ def publication(
     id: int = 77,
     args: Sequence[Any] = (),
     audience: Audience | None = None,
+    replay: Replay = Replay.EACH,
     size: int = 100,
 ) -> Publication:
     """Everybody gets it, unless a view says otherwise."""
@@ -103,6 +110,7 @@ def publication(
         submitters=frozenset(submitters),
         sender=sender,
         audience=audience,
+        replay=replay,
         size=size,
     )
 
@@ -241,7 +249,7 @@ class RecordingOutlet:
     def pause(self, is_paused: bool) -> None:
         self.is_paused = is_paused
 
-    def send(self, message: WampMessage) -> None:
+    def send(self, message: WampMessage, until: float = float("inf")) -> None:
         self.done.append(message.marshal())
 
     def close(self, end: End, detail: str = "") -> None:

@@ -94,7 +94,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     router = Router(
         realm=realm,
         authenticator=verifier,
-        procedures=Procedures(realm, {REFRESH: partial(refresh, verifier)}),
+        procedures=Procedures(realm, {REFRESH: partial(refresh, realm, verifier)}),
         publisher=relay,
         anonymous=None,
         open_timeout=config.websocket.open_timeout,

@@ -48,7 +48,7 @@ class Scene:
         assert self.log.tracebacks == []
         assert self.server.metrics.internal_errors == 0
         assert self.server.sizes() == (1, 1, 1)
-        assert len(self.server.realm._windows) == 0
+        assert len(self.server.realm.sessions.windows) == 0
 
 
 @contextmanager

@@ -43,6 +43,19 @@ def test_messages_and_the_close_leave_in_the_order_of_the_calls(joined: Browser,
     assert joined.take() == [[33, 1, 2], (1000, "goodbye")]
 
 
+def test_what_is_late_behind_a_long_fan_out_is_dropped_from_its_time_on(
+    joined: Browser, server: Server, line: Line
+) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    server.publish(publication())
+    soon = server.clock.seconds() + 5
+    line.send(Subscribed(1, 2), until=soon)
+    line.send(Subscribed(3, 4), until=soon + 1)
+    line.send(Subscribed(5, 6))
+    server.clock.advance(5)
+    assert joined.take()[1:] == [[33, 3, 4], [33, 5, 6]]
+
+
 def test_nothing_follows_the_answer_to_the_browsers_own_close(joined: Browser, line: Line) -> None:
     joined.send_frame(8, b"\x03\xe8")
     joined.take()

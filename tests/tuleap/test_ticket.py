@@ -5,6 +5,7 @@ import json
 import time
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 
 import jwt
 import pytest
@@ -58,7 +59,8 @@ def test_the_identity_is_what_the_token_says() -> None:
         role=Role.USER,
         groups=frozenset({"@site_active", "@ug_159"}),
         topics=None,
-        expires_at=exp,
+        exp=exp,
+        expires_at=ANY,
     )
 
 
@@ -79,7 +81,33 @@ def test_an_operator_is_made_by_the_token() -> None:
 def test_a_token_that_is_good_for_a_hundred_years_is_good_for_the_longest_lifetime() -> None:
     now = time.time()
     distant = ticket(exp=now + 3_000_000_000)
-    assert verifier.authenticate(distant, now).expires_at == now + MAX_LIFETIME
+    assert verifier.authenticate(distant, now).exp == now + MAX_LIFETIME
+
+
+def test_sessions_of_tickets_that_end_together_end_each_a_little_earlier() -> None:
+    now = time.time()
+    ends = {verifier.authenticate(ticket(user, exp=now + 600), now).expires_at for user in range(1, 101)}
+    assert len(ends) == 100
+    assert now + 590 <= min(ends) < now + 592 < now + 598 < max(ends) <= now + 600
+
+
+def test_the_same_ticket_always_ends_at_the_same_time() -> None:
+    now = time.time()
+    token = ticket(exp=now + 600)
+    assert verifier.authenticate(token, now) == verifier.authenticate(token, now)
+
+
+def test_ticket_of_a_user_who_was_revoked_is_refused_and_those_made_afterwards_are_not() -> None:
+    strict = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    now = time.time()
+    before, after = ticket(101, exp=now + MAX_LIFETIME), ticket(101, exp=now + 1 + MAX_LIFETIME)
+    strict.revocations.revoke(101, now)
+    with pytest.raises(TicketRefused, match="revoked"):
+        strict.authenticate(before, now)
+    assert strict.authenticate(after, now + 1).user_id == 101
+    assert strict.authenticate(ticket(102, exp=now + 60), now).user_id == 102
+    with pytest.raises(TicketRefused, match="revoked"):
+        strict.authenticate(ticket(101, role="operator", exp=now + 60), now)
 
 
 def test_expired_ticket_is_told_from_a_refused_one() -> None:

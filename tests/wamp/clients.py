@@ -41,6 +41,10 @@ class Client:
         self.outlet = RecordingOutlet()
         self.session = Session(router, self.outlet, opened=opened)
 
+    def take(self) -> list[Any]:
+        """What it was told without asking."""
+        return self.outlet.take()
+
     def say(self, raw: object) -> list[Any]:
         self.session.receive(raw, self.now)
         return self.outlet.take()

@@ -11,6 +11,7 @@ from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAu
 from tuleaprt.wamp.auth import Role
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.publication import Window
 from tuleaprt.wamp.realm import Realm
 
 NOW = 1000.0
@@ -259,3 +260,92 @@ def test_who_is_cut_off_by_the_answer_to_his_subscription_was_never_announced_af
         "wamp.subscription.on_unsubscribe",
         "wamp.subscription.on_delete",
     ]
+
+
+# Users, their windows, and who is told of them.
+
+
+class Observed:
+    def __init__(self, realm: Realm) -> None:
+        self.told: list[tuple[object, ...]] = []
+        realm.observe(self)
+
+    def joined(self, window: Window, session: int) -> None:
+        self.told.append(("joined", window, session))
+
+    def left(self, window: Window, session: int) -> None:
+        self.told.append(("left", window, session))
+
+    def unsubscribed(self, window: Window, topic: str) -> None:
+        self.told.append(("unsubscribed", window, topic))
+
+
+def test_an_observer_is_told_of_windows(realm: Realm) -> None:
+    observed = Observed(realm)
+    member = joined(realm, "w")
+    realm.unsubscribe(member, subscribe(realm, member, KANBAN))
+    subscribe(realm, member, KANBAN)
+    realm.leave(member)
+    window = (102, "w")
+    assert observed.told == [
+        ("joined", window, 5000),
+        ("unsubscribed", window, KANBAN),
+        ("left", window, 5000),
+    ]
+
+
+def test_an_observer_is_told_of_a_subscription_that_is_revoked(realm: Realm) -> None:
+    observed = Observed(realm)
+    member = joined(realm, "w")
+    subscribe(realm, member, KANBAN)
+    assert isinstance(realm.policy, Everything)
+    realm.policy.secrets.add(KANBAN)
+    realm.revoke_what_is_lost(member)
+    assert observed.told[-1] == ("unsubscribed", (102, "w"), KANBAN)
+
+
+def test_an_observer_is_told_that_a_window_has_changed_its_session(realm: Realm) -> None:
+    observed = Observed(realm)
+    for _ in range(2):
+        joined(realm, "w")
+    assert [(what, session) for what, _, session in observed.told] == [
+        ("joined", 5000),
+        ("left", 5000),
+        ("joined", 5001),
+    ]
+
+
+def test_of_sessions_that_name_no_window_and_of_operators_nobody_is_told(realm: Realm) -> None:
+    observed = Observed(realm)
+    for member in (joined(realm), joined(realm, "w", role=Role.OPERATOR)):
+        realm.unsubscribe(member, subscribe(realm, member, KANBAN))
+        realm.leave(member)
+    assert observed.told == []
+
+
+def test_all_sessions_of_a_user_have_the_groups_of_his_latest_ticket(realm: Realm) -> None:
+    first = joined(realm, groups=["@a"], expires_at=2000)
+    operator = joined(realm, groups=[], role=Role.OPERATOR)
+    other = joined(realm, user_id=103, groups=["@x"])
+    second = joined(realm, groups=["@b"], expires_at=2100)
+    third = joined(realm, groups=["@c"], expires_at=2050)
+    assert [it.identity.groups for it in (first, second, third)] == [{"@b"}] * 3
+    assert (operator.identity.groups, other.identity.groups) == (frozenset(), {"@x"})
+    assert [it.identity.expires_at for it in (first, second, third)] == [2000, 2100, 2050]
+
+
+def test_the_latest_ticket_counts_even_when_its_session_has_ended(realm: Realm) -> None:
+    realm.leave(joined(realm, groups=["@b"], expires_at=2100))
+    assert joined(realm, groups=["@a"], expires_at=2000).identity.groups == {"@b"}
+
+
+def test_the_sessions_of_a_user_who_is_revoked_end_and_no_other(realm: Realm) -> None:
+    windows = [joined(realm, "w"), joined(realm), joined(realm, role=Role.OPERATOR)]
+    other = joined(realm, user_id=103)
+    realm.revoke(102, NOW)
+    for member in windows:
+        ((end, reason, _),) = member.dismissed
+        assert (end, reason) == (End.REVOKED, "org.tuleap.close.revoked")
+    assert list(realm.sessions.values()) == [other]
+    # What he has shown counts no more.
+    assert joined(realm, groups=["@z"], expires_at=1001).identity.groups == {"@z"}

@@ -19,6 +19,7 @@ TICKETS = Tickets(
     newer=identity(102, ["@b"], expires_at=LATER),
     older=identity(102, ["@c"], expires_at=EXPIRES_AT - 1),
     equal=identity(102, ["@d"], expires_at=EXPIRES_AT),
+    early=identity(102, ["@e"], exp=EXPIRES_AT, expires_at=EXPIRES_AT - 7),
     narrower=identity(102, ["@a"], topics=[CAMPAIGN], expires_at=LATER),
     other=identity(103, ["@a"], expires_at=LATER),
     promoted=identity(102, ["@a"], role=Role.OPERATOR, expires_at=LATER),
@@ -38,7 +39,7 @@ def client() -> Client:
     realm.policy = Rooms()
 
     def refreshing(*asked: Any) -> Any:
-        return refresh(TICKETS, *asked)
+        return refresh(realm, TICKETS, *asked)
 
     others: dict[str, Procedure] = {REFRESH: refreshing}
     client = Client(new_router(realm, TICKETS, others=others))
@@ -91,3 +92,40 @@ def test_a_room_that_the_newer_ticket_has_not_is_revoked(client: Client) -> None
     assert revoked == [35, 0, {"reason": "wamp.error.not_authorized", "subscription": kanban}]
     assert result[0] == 50
     assert client.session.subscriptions == {campaign}
+
+
+def another_window(client: Client, ticket: str) -> Client:
+    other = Client(client.session.router)
+    other.say([1, "tuleap", {"roles": REVOCABLE, "authmethods": ["ticket"]}])
+    other.say([5, ticket, {}])
+    return other
+
+
+def test_a_newer_ticket_gives_its_groups_to_the_users_other_windows_but_not_its_end(client: Client) -> None:
+    other = another_window(client, "good")
+    shown(client, "newer")
+    assert other.session.identity.groups == {"@b"}
+    assert other.outlet.waking_at == EXPIRES_AT
+    assert other.take() == []
+
+
+def test_a_ticket_that_is_newer_than_ones_own_but_not_the_users_newest_prolongs(client: Client) -> None:
+    older = another_window(client, "older")
+    assert older.session.identity.groups == {"@a"}
+    shown(client, "newer")
+    assert shown(older, "equal") == [[50, 9, {}, [{"expires_at": EXPIRES_AT}]]]
+    assert older.session.identity.groups == {"@b"}
+
+
+def test_rooms_are_each_sessions_own(client: Client) -> None:
+    other = another_window(client, "good")
+    other.say([32, 1, {}, KANBAN])
+    shown(client, "narrower")
+    assert len(other.session.subscriptions) == 1
+    assert other.take() == []
+
+
+def test_who_shows_one_that_ends_together_does_not_end_earlier(client: Client) -> None:
+    # It is another ticket, so its session would end a little before it by another while.
+    assert shown(client, "early") == [[50, 9, {}, [{"expires_at": EXPIRES_AT}]]]
+    assert client.session.identity.groups == {"@e"}

@@ -11,8 +11,9 @@ from tests.fakes import KANBAN, Member, identity, new_realm, publication, untold
 from tuleaprt.errors import InvalidArgument, InvalidUri, NoSuchSubscription
 from tuleaprt.wamp.auth import Role
 from tuleaprt.wamp.calls import Arguments, Result
+from tuleaprt.wamp.history import SLOT_BYTES
 from tuleaprt.wamp.identifiers import MAX_ID, Match
-from tuleaprt.wamp.publication import Audience, Kwargs, Window
+from tuleaprt.wamp.publication import Audience, Kwargs, Replay, Window
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.replay import EVENT_BYTES, PAGE_BYTES, get_events
 
@@ -434,3 +435,49 @@ def test_wrong_conditions(home: Home, name: str, value: object) -> None:
 def test_the_topic_that_is_asked_for_is_a_uri(home: Home, topic: str) -> None:
     with pytest.raises(InvalidUri):
         home.ask(topic=topic)
+
+
+# What is told in its last state only, and what is not told again.
+
+
+def seen_by(*groups: str) -> Callable[[frozenset[str], int | None], Kwargs | None]:
+    return lambda of, user_id: {"cmd": "x"} if of & set(groups) else None
+
+
+def test_of_what_is_told_in_its_last_state_only_the_last_is_told(home: Home) -> None:
+    home.publish(1, 2, replay=Replay.LAST)
+    home.publish(3)
+    home.publish(4, replay=Replay.LAST)
+    home.publish(5)
+    assert home.ids() == [3, 4, 5]
+    assert home.ids(reverse=True) == [5, 4, 3]
+    assert home.ids(limit=2) == [3, 4]
+    assert home.ids(until_publication=3) == [2, 3]
+    assert home.ids(after_publication=4) == [5]
+
+
+def test_it_is_the_last_that_the_asker_may_see(home: Home) -> None:
+    home.publish(1, replay=Replay.LAST, view=seen_by("@a", "@b"))
+    home.publish(2, replay=Replay.LAST, view=seen_by("@a"))
+    home.publish(3, replay=Replay.LAST, view=seen_by("@c"))
+    for groups, told in ((["@a"], [2]), (["@b"], [1]), (["@c"], [3]), (["@d"], [])):
+        home.member.identity = identity(groups=groups)
+        assert home.ids() == told
+
+
+def test_of_a_pattern_it_is_the_last_of_each_topic() -> None:
+    home = Home("org.tuleap.", Match.PREFIX)
+    home.publish(1, 2, replay=Replay.LAST)
+    home.publish(3, 4, topic=OTHER, replay=Replay.LAST)
+    home.publish(5, replay=Replay.LAST)
+    assert home.ids() == [4, 5]
+
+
+def test_what_is_never_told_again_has_its_place_all_the_same(home: Home) -> None:
+    home.publish(1)
+    home.publish(2, replay=Replay.NEVER)
+    assert home.ids() == [1]
+    assert home.said("position") == 2
+    home.publish(3)
+    assert home.ids(after_publication=2) == [3]
+    assert home.realm.history.weight == 3 * SLOT_BYTES + 2 * 100

@@ -454,7 +454,8 @@ def check(realm: Realm, clients: list[Client]) -> None:
     joined = {it.session for it in clients if it.session.state is State.JOINED}
     assert set(realm.sessions.values()) == joined
     assert all(realm.sessions[it.id] is it for it in joined)
-    assert set(realm._windows.values()) <= joined
+    assert set(realm.sessions.windows.values()) <= joined
+    assert {it for of_user in realm.sessions.users.values() for it in of_user.values()} == joined
     held = {(it, id) for it in joined for id in it.subscriptions}
     assert {(it, of.id) for of in realm.broker.subscriptions for it in of.subscribers} == held
     assert all(it.session in joined or not it.session.subscriptions for it in clients)
@@ -496,7 +497,8 @@ def test_any_sequence_of_inputs_leaves_the_realm_consistent(script: list[Any], p
         check(realm, clients)
     for it in clients:
         it.session.lost()
-    assert (len(realm.sessions), len(realm.broker.subscriptions), len(realm._windows)) == (0, 0, 0)
+    assert (len(realm.sessions), len(realm.broker.subscriptions), len(realm.sessions.windows)) == (0, 0, 0)
+    assert realm.sessions.users == {}
 
 
 def test_who_has_been_dismissed_is_not_dismissed_again(user: Client) -> None:

@@ -1,5 +1,6 @@
 """The way out to one client: what its session and the fan-out send goes through here."""
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -38,9 +39,13 @@ class Line(Writer):
             "peer": self._connection.peer,
         }
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, until: float = math.inf) -> None:
         frame = self.format.frame(message.marshal())
-        self._connection.hub.fanout.then(lambda: self.write(frame))
+        self._connection.hub.fanout.then(lambda: self._write(frame, until))
+
+    def _write(self, frame: bytes, until: float) -> None:
+        if until == math.inf or self._connection.hub.clock.seconds() < until:
+            self.write(frame)
 
     def close(self, end: End, detail: str = "") -> None:
         self._connection.hub.fanout.then(lambda: self._connection.end(end, detail))

@@ -25,6 +25,7 @@ CLOSE_CODES = {
     End.EXPIRED: 1000,
     End.KILLED: 1000,
     End.REPLACED: 1000,
+    End.REVOKED: 1000,
     End.REFUSED: 1000,
     End.VIOLATION: 1002,
     End.SILENT: 1008,

@@ -22,13 +22,15 @@ class Identity:
     """What a ticket proves.
 
     ``topics`` are the only ones that may be subscribed; None: the ticket does not say (not the same as none).
-    ``expires_at`` is in seconds since the epoch; nothing may be sent from then on.
+    Times are in seconds since the epoch: ``exp`` is the end of the ticket, as far as it counts, and nothing
+    may be sent from ``expires_at`` on, which is then or a little before.
     """
 
     user_id: int
     role: Role
     groups: frozenset[str]
     topics: frozenset[str] | None
+    exp: float
     expires_at: float
 
     @property
@@ -37,7 +39,7 @@ class Identity:
 
 
 ANONYMOUS_OPERATOR = Identity(
-    user_id=0, role=Role.OPERATOR, groups=frozenset(), topics=None, expires_at=float("inf")
+    user_id=0, role=Role.OPERATOR, groups=frozenset(), topics=None, exp=float("inf"), expires_at=float("inf")
 )
 """Whoever comes without a ticket where none is asked for."""
 

@@ -8,10 +8,9 @@ from autobahn.wamp.role import RoleBrokerFeatures, RoleDealerFeatures
 
 from tuleaprt.errors import TicketExpired, TicketRefused
 from tuleaprt.wamp.auth import AUTHPROVIDER, Authenticator, Identity
+from tuleaprt.wamp.publication import MAX_UUID_LENGTH
 from tuleaprt.wamp.router import Router
 from tuleaprt.wamp.uris import uri_of
-
-MAX_WINDOW_LENGTH = 128
 
 _ROLES = {
     "broker": RoleBrokerFeatures(
@@ -77,10 +76,10 @@ def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[
     if hello.realm != realm:
         raise Refused("wamp.error.no_such_realm", "there is no such realm")
     window = (hello.authextra or {}).get("uuid")
-    if window is not None and not (isinstance(window, str) and len(window) <= MAX_WINDOW_LENGTH):
+    if window is not None and not (isinstance(window, str) and len(window) <= MAX_UUID_LENGTH):
         raise Refused(
             "wamp.error.invalid_argument",
-            f"authextra.uuid must be a text of at most {MAX_WINDOW_LENGTH} characters",
+            f"authextra.uuid must be a text of at most {MAX_UUID_LENGTH} characters",
         )
     # Who names no method means that he has nothing to show.
     offered = hello.authmethods or ["anonymous"]

@@ -71,8 +71,7 @@ class History:
 
     def append(self, publication: Publication, at: float) -> None:
         """Give the publication the next slot of its topic."""
-        audience = publication.audience
-        is_told_again = publication.kwargs is not None and not (audience and audience.names_sessions)
+        is_told_again = publication.is_told_again
         weight = SLOT_BYTES + (publication.size if is_told_again else 0)
         self._last_place += 1
         slot = Slot(self._last_place, publication.id, at, publication if is_told_again else None, weight)

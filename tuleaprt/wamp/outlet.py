@@ -1,5 +1,6 @@
 """The port through which a session reaches its client, and why a connection ends."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
@@ -14,6 +15,7 @@ class End(StrEnum):
     EXPIRED = "ticket expired"
     KILLED = "killed"
     REPLACED = "replaced"
+    REVOKED = "ticket revoked"
     REFUSED = "refused"
     VIOLATION = "protocol violation"
     SILENT = "open timeout"
@@ -40,7 +42,8 @@ class Outlet(Protocol):
         """The most bytes of a message that the peer takes."""
         ...
 
-    def send(self, message: Message) -> None: ...
+    def send(self, message: Message, until: float = math.inf) -> None:
+        """``until``: not from then on (seconds since the epoch), but drop it."""
 
     def close(self, end: End, detail: str = "") -> None:
         """``detail`` is for the log."""

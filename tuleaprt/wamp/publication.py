@@ -8,6 +8,7 @@ single sessions: the window that sent it, and the audience that its publisher na
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, NamedTuple
 
 from tuleaprt.wamp.auth import Identity
@@ -35,8 +36,11 @@ class JsonText:
         return hash(self.text)
 
 
+MAX_UUID_LENGTH = 128
+
+
 class Window(NamedTuple):
-    """One loaded page of one user."""
+    """One loaded page of one user. In HELLO and presence, uuids have 1 to ``MAX_UUID_LENGTH`` characters."""
 
     user_id: int
     uuid: str
@@ -84,6 +88,14 @@ class Audience:
         )
 
 
+class Replay(Enum):
+    """What becomes of a publication when somebody asks for what he missed."""
+
+    EACH = "it is told again"
+    LAST = "it is told again if it is the last such of its topic that the asker may see"
+    NEVER = "only its place is kept"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Publication:
     """One event before it has receivers.
@@ -101,4 +113,14 @@ class Publication:
     submitters: frozenset[int] = frozenset()
     sender: Window | None = None
     audience: Audience | None = None
+    replay: Replay = Replay.EACH
     size: int = 0
+
+    @property
+    def is_told_again(self) -> bool:
+        """Whether the history keeps more of it than its place."""
+        return (
+            self.kwargs is not None
+            and self.replay is not Replay.NEVER
+            and not (self.audience and self.audience.names_sessions)
+        )

@@ -1,16 +1,19 @@
 """A realm: its sessions, its subscriptions, its history, and the one place that publications pass through."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAuthorized
 from tuleaprt.wamp.auth import Identity, Policy, Role
 from tuleaprt.wamp.broker import Broker, Dispatch
+from tuleaprt.wamp.credentials import Credentials
 from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import Match, is_pattern
 from tuleaprt.wamp.meta import Described, MetaEvents
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.publication import Publication, Window
+from tuleaprt.wamp.roster import Roster, window_of
 from tuleaprt.wamp.subscriptions import Subscription
 
 Audit = Callable[[int, Identity, str, str], None]
@@ -29,7 +32,19 @@ class Member(Described, Protocol):
         """Tell the client that this subscription is no more."""
 
     def assume(self, identity: Identity) -> None:
-        """Be who a newer ticket says."""
+        """Be who the tickets say that the user has shown."""
+
+
+class Observer(Protocol):
+    """Is told what becomes of the windows for which users' sessions speak."""
+
+    def joined(self, window: Window, session: int) -> None: ...
+
+    def left(self, window: Window, session: int) -> None:
+        """The session has ended, with all its subscriptions."""
+
+    def unsubscribed(self, window: Window, topic: str) -> None:
+        """By its own will, or because it may not any more."""
 
 
 class Realm:
@@ -49,41 +64,62 @@ class Realm:
         self.name = name
         self.policy = policy
         self.history = history
-        self.sessions: dict[int, Member] = {}
+        self.sessions = Roster[Member]()
         self.broker = Broker()
         self.meta = MetaEvents(self.broker, deliver, new_id)
-        self._windows: dict[Window, Member] = {}
+        self._credentials = Credentials()
+        self._observers: list[Observer] = []
         self._new_id = new_id
         self._deliver = deliver
         self._audit = audit
         self._max_subscriptions = max_subscriptions
 
+    def observe(self, observer: Observer) -> None:
+        """Tell this one too, from now on."""
+        self._observers.append(observer)
+
     def join(self, session: Member, now: float) -> None:
         """Take the session in and give it an id that no other has; it replaces that of the same window."""
-        window = _window_of(session)
-        if window is not None and (former := self._windows.get(window)) is not None:
+        window = window_of(session)
+        if window is not None and (former := self.sessions.windows.get(window)) is not None:
             former.dismiss(
                 End.REPLACED, "org.tuleap.close.replaced", "this window has opened another session", now
             )
         session.id = self._new_id()
         while session.id in self.sessions:
             session.id = self._new_id()
-        self.sessions[session.id] = session
+        self.sessions.enter(session)
+        self.show(session, session.identity, now)
         if window is not None:
-            self._windows[window] = session
+            for observer in self._observers:
+                observer.joined(window, session.id)
         self.meta.joined(session)
+
+    def show(self, session: Member, identity: Identity, now: float) -> None:
+        """The session has shown a ticket of its user; the groups hold in all his sessions."""
+        groups = self._credentials.show(identity, now)
+        session.assume(replace(identity, groups=groups))
+        if identity.role is Role.USER:
+            for other in self.sessions.of_user(identity.user_id):
+                if other.identity.role is Role.USER and other.identity.groups != groups:
+                    other.assume(replace(other.identity, groups=groups))
 
     def leave(self, session: Member) -> None:
         """Forget the session and its subscriptions; harmless when it is not here."""
-        if self.sessions.get(session.id) is not session:
+        if not self.sessions.leave(session):
             return
-        del self.sessions[session.id]
-        window = _window_of(session)
-        if window is not None and self._windows.get(window) is session:
-            del self._windows[window]
         for id in list(session.subscriptions):
             self._remove(session, self.subscription_of(session, id))
         self.meta.left(session)
+        if (window := window_of(session)) is not None:
+            for observer in self._observers:
+                observer.left(window, session.id)
+
+    def revoke(self, user_id: int, now: float) -> None:
+        """End the sessions of a user, whose tickets are good no more."""
+        self._credentials.forget(user_id)
+        for session in self.sessions.of_user(user_id):
+            session.dismiss(End.REVOKED, "org.tuleap.close.revoked", "the ticket has been revoked", now)
 
     def subscribe(
         self, session: Member, topic: str, match: Match, now: float, confirm: Callable[[int], None]
@@ -117,7 +153,7 @@ class Realm:
         Raises:
             NoSuchSubscription: unknown, or not this session's.
         """
-        self._remove(session, self.subscription_of(session, id))
+        self._give_up(session, self.subscription_of(session, id))
 
     def subscription_of(self, session: Member, id: int) -> Subscription:
         """
@@ -134,7 +170,7 @@ class Realm:
         for id in list(session.subscriptions):
             subscription = self.subscription_of(session, id)
             if not self.policy.may_subscribe(session.identity, subscription.topic, subscription.match):
-                self._remove(session, subscription)
+                self._give_up(session, subscription)
                 session.revoked(id, "wamp.error.not_authorized")
 
     def publish(self, publication: Publication, at: float) -> None:
@@ -148,14 +184,13 @@ class Realm:
         if session.identity.role is Role.OPERATOR:
             self._audit(session.id, session.identity, deed, what)
 
+    def _give_up(self, session: Member, subscription: Subscription) -> None:
+        self._remove(session, subscription)
+        if (window := window_of(session)) is not None:
+            for observer in self._observers:
+                observer.unsubscribed(window, subscription.topic)
+
     def _remove(self, session: Member, subscription: Subscription) -> None:
         self.broker.subscriptions.remove(subscription.id, session)
         session.subscriptions.discard(subscription.id)
         self.meta.unsubscribed(session, subscription)
-
-
-def _window_of(session: Member) -> Window | None:
-    """The window that a user's session speaks for; an operator's means nothing to anybody."""
-    if session.window is None or session.identity.role is not Role.USER:
-        return None
-    return Window(session.identity.user_id, session.window)

@@ -5,19 +5,24 @@
     CALL    ["eyJ0eXAi…"]
     RESULT  [{"expires_at": 1741878120.123}]
 
-The ticket must be of the same user and role. One that ends earlier changes nothing. The session is from then
-on what the ticket says: its groups, its rooms, its end; what it may not have any more is revoked.
+The ticket must be of the same user and role. One that ends earlier changes nothing. The session has from then
+on the rooms and the end of the ticket, and what it may not have any more is revoked; all sessions of the user
+have its groups (credentials.py).
 """
+
+from dataclasses import replace
 
 from tuleaprt.errors import TicketError, TokenInvalid
 from tuleaprt.wamp.auth import Authenticator
 from tuleaprt.wamp.calls import Arguments, Result, a_text
-from tuleaprt.wamp.realm import Member
+from tuleaprt.wamp.realm import Member, Realm
 
 REFRESH = "org.tuleap.session.refresh"
 
 
-def refresh(authenticator: Authenticator, caller: Member, arguments: Arguments, now: float) -> Result:
+def refresh(
+    realm: Realm, authenticator: Authenticator, caller: Member, arguments: Arguments, now: float
+) -> Result:
     """
     Raises:
         TokenInvalid: the ticket is not good, or not this user's in this role; nothing has changed.
@@ -32,6 +37,7 @@ def refresh(authenticator: Authenticator, caller: Member, arguments: Arguments, 
     former = caller.identity
     if (identity.user_id, identity.role) != (former.user_id, former.role):
         raise TokenInvalid("this is the ticket of somebody else, or of another role")
-    if identity.expires_at >= former.expires_at:
-        caller.assume(identity)
+    if identity.exp >= former.exp:
+        longer = max(identity.expires_at, former.expires_at)
+        realm.show(caller, replace(identity, expires_at=longer), now)
     return Result(args=[{"expires_at": caller.identity.expires_at}])

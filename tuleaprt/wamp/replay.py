@@ -9,11 +9,12 @@
     RESULT  [{"timestamp", "subscription", "publication", "details", "args", "kwargs"}, …]
             {"position": <id of the newest slot>, "position_lost": false, "more": false}
 
-All conditions together must hold. Whoever asks gets what he would get if it were published now.
+All conditions together must hold. Whoever asks gets what he would get if it were published now; of what is
+told in its last state only (Replay.LAST), the last of each topic.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from tuleaprt.wamp.calls import Arguments, Result, a_count, a_flag, a_time, a_ur
 from tuleaprt.wamp.history import Slot
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.meta import timestamp
-from tuleaprt.wamp.publication import Kwargs, Publication
+from tuleaprt.wamp.publication import Kwargs, Publication, Replay
 from tuleaprt.wamp.realm import Member, Realm
 from tuleaprt.wamp.subscriptions import Subscription
 
@@ -59,8 +60,9 @@ def get_events(realm: Realm, caller: Member, arguments: Arguments, now: float) -
     if topic is not None:
         conditions.append(lambda slot: slot.publication is not None and slot.publication.topic == topic)
     lost = _nothing_is_known in conditions
-    wanted = (slot for slot in (reversed(slots) if reverse else slots) if all(it(slot) for it in conditions))
-    page, more = _page(_visible(wanted, caller), limit, min(PAGE_BYTES, caller.outlet.longest // 2))
+    wanted = [slot for slot in slots if all(it(slot) for it in conditions)]
+    visible = _visible(wanted, caller, reverse=bool(reverse))
+    page, more = _page(visible, limit, min(PAGE_BYTES, caller.outlet.longest // 2))
     return Result(
         args=[_event(subscription, *it) for it in page],
         kwargs={"position": position, "position_lost": lost, "more": more},
@@ -106,12 +108,33 @@ def _nothing_is_known(slot: Slot) -> bool:
     return False
 
 
-def _visible(slots: Iterable[Slot], caller: Member) -> Iterator[Chosen]:
-    """The slots that the caller may see now, and what he sees of each."""
-    for slot in slots:
+def _visible(slots: Sequence[Slot], caller: Member, *, reverse: bool) -> Iterator[Chosen]:
+    """The slots that the caller may see now, and what he sees of each; see ``Replay``."""
+    last = _last_of_each_topic(slots, caller)
+    for slot in reversed(slots) if reverse else slots:
         publication = slot.publication
-        if publication is not None and (kwargs := payload_for(publication, caller)) is not None:
+        if publication is None:
+            continue
+        if publication.replay is Replay.LAST:
+            kwargs = last.get(slot.place)
+        else:
+            kwargs = payload_for(publication, caller)
+        if kwargs is not None:
             yield slot, publication, kwargs
+
+
+def _last_of_each_topic(slots: Sequence[Slot], caller: Member) -> dict[int, Kwargs]:
+    """The last of those of which only the last is told, by their places, as the caller sees them."""
+    found: dict[int, Kwargs] = {}
+    topics: set[str] = set()
+    for slot in reversed(slots):
+        publication = slot.publication
+        if publication is None or publication.replay is not Replay.LAST or publication.topic in topics:
+            continue
+        if (kwargs := payload_for(publication, caller)) is not None:
+            topics.add(publication.topic)
+            found[slot.place] = kwargs
+    return found
 
 
 def _page(visible: Iterable[Chosen], limit: int | None, room: int) -> tuple[list[Chosen], bool]:

@@ -58,7 +58,8 @@ def call(session: Asking, message: wamp.Call, now: float) -> None:
     args, kwargs = _payload(message)
     result = session.router.procedures.call(session, message.procedure, args, kwargs, now)
     session.charge(result.cost)
-    session.outlet.send(wamp.Result(message.request, args=list(result.args), kwargs=result.kwargs))
+    answer = wamp.Result(message.request, args=list(result.args), kwargs=result.kwargs)
+    session.outlet.send(answer, until=session.identity.expires_at)
 
 
 def cancel(session: Asking, message: wamp.Cancel, now: float) -> None:

@@ -146,8 +146,6 @@ class Session:
         self.identity = identity
         self.router.realm.join(self, now)
         self.state = State.JOINED
-        self._deadline = identity.expires_at
-        self._schedule()
         self.outlet.send(welcome(self.id, self.router.realm.name, identity, self.authmethod))
 
     def charge(self, cost: float) -> None:
@@ -172,7 +170,7 @@ class Session:
             self.outlet.send(wamp.Unsubscribed(0, subscription=subscription, reason=reason))
 
     def assume(self, identity: Identity) -> None:
-        """Be who a newer ticket says; the subscriptions that it does not cover are revoked."""
+        """Be who the tickets say; the subscriptions that they do not cover are revoked."""
         self.identity = identity
         self._deadline = identity.expires_at
         self._schedule()
