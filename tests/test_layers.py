@@ -98,6 +98,7 @@ PURE_LIBRARY = (
 
 ONLY_TYPES = (
     Path("errors.py"),
+    Path("tuleap/inputs.py"),
     Path("wamp/auth.py"),
     Path("wamp/outlet.py"),
     Path("wamp/router.py"),

@@ -16,6 +16,7 @@ import msgspec
 from tuleaprt.errors import ConfigError
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
@@ -79,6 +80,21 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How long a window that is not connected keeps its place on a test, in seconds."""
+
+    grace: SecondsOrNone = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaigns:
+    """How many test campaigns are remembered, and for how many seconds without news."""
+
+    max: Count = 1000
+    idle_seconds: Seconds = 172_800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration, and the two secrets that it leads to."""
 
@@ -87,6 +103,8 @@ class Config:
     websocket: WebSocket = WebSocket()
     limits: Limits = Limits()
     history: History = History()
+    presence: Presence = Presence()
+    campaigns: Campaigns = Campaigns()
     key: bytes = field(repr=False)
     post_secret: bytes = field(default=b"", repr=False)
 
@@ -97,6 +115,8 @@ SECTIONS: dict[str, type[Any]] = {
     "websocket": WebSocket,
     "limits": Limits,
     "history": History,
+    "presence": Presence,
+    "campaigns": Campaigns,
 }
 
 
@@ -126,6 +146,8 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         websocket=WebSocket(**values["websocket"]),
         limits=Limits(**values["limits"]),
         history=History(**values["history"]),
+        presence=Presence(**values["presence"]),
+        campaigns=Campaigns(**values["campaigns"]),
         key=_key(realtime, environment),
         post_secret=_post_secret(realtime),
     )

@@ -23,12 +23,16 @@ from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
-from tuleaprt.relay.relay import Input, Relay
+from tuleaprt.relay.procedures import campaign_procedures
+from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.factories import RawSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.inputs import Input
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.wamp.calls import Procedure
 from tuleaprt.wamp.history import History
 from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
@@ -71,9 +75,10 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     faults = Faults(metrics)
     fanout = Fanout(reactor, metrics=metrics, faults=faults)
     journal = MemoryJournal[Input](secrets.token_bytes(32))
+    policy = RoomPolicy()
     realm = Realm(
         config.realtime.realm,
-        policy=RoomPolicy(),
+        policy=policy,
         history=History(
             events_per_topic=config.history.events_per_topic,
             seconds=config.history.seconds,
@@ -85,16 +90,31 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         audit=audit,
         max_subscriptions=config.limits.max_subscriptions_per_session,
     )
-    relay = Relay(realm, journal, run=ensureDeferred, seconds=reactor.seconds, metrics=metrics, faults=faults)
     verifier = TicketVerifier(
         config.key,
         algorithms=config.realtime.algorithms,
         max_lifetime=config.realtime.max_token_lifetime,
     )
+    campaigns = Campaigns(max=config.campaigns.max, idle_seconds=config.campaigns.idle_seconds)
+    relay = Relay(
+        realm,
+        journal,
+        campaigns=campaigns,
+        revocations=verifier.revocations,
+        grace=config.presence.grace,
+        clock=reactor,
+        run=ensureDeferred,
+        metrics=metrics,
+        faults=faults,
+    )
+    others: dict[str, Procedure] = {
+        REFRESH: partial(refresh, realm, verifier),
+        **campaign_procedures(campaigns, policy),
+    }
     router = Router(
         realm=realm,
         authenticator=verifier,
-        procedures=Procedures(realm, {REFRESH: partial(refresh, realm, verifier)}),
+        procedures=Procedures(realm, others),
         publisher=relay,
         anonymous=None,
         open_timeout=config.websocket.open_timeout,
@@ -114,7 +134,10 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     return TuleaprtService(
         [
             *listeners(
-                reactor, "private", listen.private, private_site(config, reactor, relay, metrics, faults)
+                reactor,
+                "private",
+                listen.private,
+                private_site(config, reactor, relay, metrics, faults),
             ),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
             *listeners(
@@ -123,6 +146,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
         hub,
+        relay,
     )
 
 
@@ -134,15 +158,16 @@ class TuleaprtService(Service):
     """Starts listening, and stops in an order that loses as little as it can.
 
     Stopping: first no new connections and posts; then what is queued is sent, and each browser is told to
-    come back (1012); then, when all browsers are gone, the fan-out.
+    come back (1012); then, when all browsers are gone, the fan-out, and the grace of their windows.
     """
 
     name = "tuleaprt"
     log = Logger()
 
-    def __init__(self, listeners: list[Listener], hub: Hub) -> None:
+    def __init__(self, listeners: list[Listener], hub: Hub, relay: Relay) -> None:
         self._listeners = listeners
         self._hub = hub
+        self._relay = relay
         self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
@@ -189,7 +214,11 @@ class TuleaprtService(Service):
 
         hurry = self._hub.clock.callLater(FLUSH_SECONDS, close)
         self._hub.fanout.then(close)
-        return closed.addCallback(lambda _: self._hub.fanout.stop())
+        return closed.addCallback(lambda _: self._stop_the_rest())
+
+    def _stop_the_rest(self) -> None:
+        self._hub.fanout.stop()
+        self._relay.stop()
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._ports.append(port)

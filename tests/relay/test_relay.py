@@ -4,13 +4,19 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
 
+from tests.campaigns import ALICE, BOB, CAMPAIGN, MEMBERS, UUID, presence, rights, update
 from tests.conftest import Log
 from tests.fakes import KANBAN, CountingMetrics, Member, Sent, body, message, new_realm
+from tests.world import GRACE, World
 from tuleaprt.errors import InvalidArgument, JournalUnavailable, NotAuthorized, RequestError, Unavailable
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
-from tuleaprt.relay.relay import Input, Relay
+from tuleaprt.relay.relay import Relay
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.inputs import Input
+from tuleaprt.tuleap.revocations import Revocations
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Audience, JsonText
 
@@ -26,8 +32,11 @@ class Harness:
         self.relay = Relay(
             self.realm,
             journal or MemoryJournal[Input](b"e" * 32),
+            campaigns=Campaigns(max=10, idle_seconds=3600),
+            revocations=Revocations(1800),
+            grace=15,
+            clock=Clock(),
             run=ensureDeferred,
-            seconds=lambda: 1000.0,
             metrics=self.metrics,
             faults=Faults(self.metrics),
         )
@@ -70,13 +79,6 @@ def test_another_room_is_another_topic() -> None:
     assert len(harness.delivered) == 1
 
 
-def test_a_presence_message_takes_an_id_and_reaches_nobody() -> None:
-    harness = Harness()
-    harness.subscribe("org.tuleap.testmanagement.9")
-    assert harness.accept(room_id="testmanagement_9", cmd="testmanagement_user:presence")
-    assert harness.delivered == []
-
-
 def test_a_fault_while_applying_is_logged_and_counted_and_the_journal_goes_on(log: Log) -> None:
     def broken(*args: object) -> None:
         raise ZeroDivisionError("injected")
@@ -86,6 +88,96 @@ def test_a_fault_while_applying_is_logged_and_counted_and_the_journal_goes_on(lo
     assert harness.accept() != harness.accept()
     assert log.tracebacks == ["injected", "injected"]
     assert harness.metrics.internal_errors == 2
+
+
+def test_an_administrator_ends_a_users_sessions_and_his_tickets_until_new_ones_are_made() -> None:
+    world = World()
+    windows = [world.open(101, [], uuid) for uuid in ("a", "b")]
+    other = world.open(102, [])
+    old = world.ticket(101, [])
+    world.revoke(101)
+    assert [it.ended() for it in windows] == ["org.tuleap.close.revoked"] * 2
+    assert other.ended() is None
+    assert world.open(101, [], token=old).ended() == "wamp.error.authentication_denied"
+    world.wait(1)
+    assert world.open(101, [], token=world.ticket(101, [])).session.is_joined
+
+
+def test_a_revoked_tester_is_on_his_test_until_the_grace_ends() -> None:
+    world = World()
+    world.open(ALICE, MEMBERS, UUID[ALICE])
+    bob = world.open(BOB, MEMBERS)
+    world.post(presence(ALICE, 39))
+    world.revoke(ALICE)
+    assert list(bob.presences()) == ["39"]
+    world.wait(GRACE)
+    assert bob.presences() == {}
+
+
+def test_results_that_an_operator_says_are_the_podium() -> None:
+    world = World()
+    bob = world.open(BOB, MEMBERS)
+    subscription = bob.subscribe(CAMPAIGN)
+    assert isinstance(subscription, int)
+    bob.take()
+    said = {"execution_id": 39, "status": "passed", "user": {"id": 7}}
+    of_39 = {key: value for key, value in rights().items() if key != "field"}
+    world.seed(CAMPAIGN, [{**said, "rights": of_39}])
+    assert bob.events() == [
+        {"cmd": "testmanagement_podium:update", "data": [{"user": {"id": 7}, "score": 1, "rank": 1}]}
+    ]
+    world.seed(CAMPAIGN, [said])
+    assert bob.events() == [{"cmd": "testmanagement_podium:update", "data": []}]
+
+
+def test_what_an_operator_publishes_counts_like_a_post() -> None:
+    world = World()
+    operator = world.open(1, [], role="operator")
+    said = update(ALICE, 39, "passed")
+    operator.say([16, 9, {}, CAMPAIGN, [], {key: said[key] for key in ("cmd", "data", "rights")}])
+    assert [it["score"] for it in operator.podium()] == [1]
+    viewing = presence(ALICE, 39)
+    kwargs = {key: viewing[key] for key in ("cmd", "data", "rights")}
+    operator.say([16, 9, {"acknowledge": True}, CAMPAIGN, [], kwargs])
+    assert operator.take()[-1][4] == "wamp.error.invalid_argument"
+
+
+def test_a_window_that_is_away_for_less_than_the_grace_was_never_away() -> None:
+    world = World()
+    alice, bob = world.open(ALICE, MEMBERS, UUID[ALICE]), world.open(BOB, MEMBERS)
+    bob.subscribe(CAMPAIGN)
+    world.post(presence(ALICE, 39))
+    alice.close()
+    world.wait(GRACE - 1)
+    world.open(ALICE, MEMBERS, UUID[ALICE])
+    world.wait(10 * GRACE)
+    assert [it["cmd"] for it in bob.events()] == ["testmanagement_user:presence"]
+
+
+def test_who_unsubscribes_from_a_campaign_or_loses_it_leaves_his_test_at_once() -> None:
+    world = World()
+    bob = world.open(BOB, MEMBERS)
+    bob.subscribe(CAMPAIGN)
+    alice = world.open(ALICE, MEMBERS, UUID[ALICE])
+    for leave in (
+        lambda subscription: alice.unsubscribe(subscription),
+        lambda subscription: alice.refresh(world.ticket(ALICE, MEMBERS, rooms=[])),
+    ):
+        subscription = alice.subscribe(CAMPAIGN)
+        world.post(presence(ALICE, 39))
+        bob.take()
+        leave(subscription)
+        assert bob.events() == [{"cmd": "user:leave", "data": UUID[ALICE]}]
+        assert bob.presences() == {}
+
+
+def test_a_window_that_the_journal_cannot_be_told_of_is_a_fault(log: Log) -> None:
+    world = World()
+    alice = world.open(ALICE, MEMBERS, UUID[ALICE])
+    world.post(presence(ALICE, 39))
+    world.journal.append = Full(ZeroDivisionError("injected")).append  # type: ignore[method-assign]
+    alice.close()
+    assert (log.tracebacks, world.metrics.internal_errors) == (["injected"], 1)
 
 
 class Full:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import CAMPAIGN, KANBAN, body
+from tests.fakes import CAMPAIGN, KANBAN, body, data_of
 from tuleaprt.errors import RefusedMessage
 from tuleaprt.tuleap.operators import message_of
 
@@ -19,8 +19,8 @@ GOOD: dict[str, Any] = {
 def test_it_is_the_message_that_a_post_would_be_of_no_sender() -> None:
     message = message_of(KANBAN, [], GOOD)
     assert message is not None
-    assert (message.topic, message.cmd, message.data) == (KANBAN, "kanban_item:create", GOOD["data"])
-    assert (message.sender_user_id, message.sender_uuid) == (0, None)
+    assert (message.topic, message.cmd, data_of(message)) == (KANBAN, "kanban_item:create", GOOD["data"])
+    assert message.sender is None
     assert message.rights.admit(frozenset(GOOD["rights"]["tracker"]), None)
 
 

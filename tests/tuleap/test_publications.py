@@ -1,14 +1,25 @@
 """From messages to publications."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import MEMBER, WIRE, message
-from tuleaprt.tuleap.message import decode
-from tuleaprt.tuleap.publications import publications_for
-from tuleaprt.wamp.publication import Audience, Window
+from tuleaprt.tuleap import publications
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.inputs import OperatorPublish, Post
+from tuleaprt.tuleap.message import Message, decode
+from tuleaprt.wamp.publication import Audience, Publication, Window
+
+
+def publications_for(
+    message: Message, new_id: Callable[[int], int], audience: Audience | None = None
+) -> tuple[Publication, ...]:
+    input = OperatorPublish(message=message, audience=audience) if audience else Post(message=message)
+    return publications.publications_for(input, 1000, Campaigns(max=9, idle_seconds=9), new_id)
+
 
 ALL = frozenset({*MEMBER, "@gpig_project_admin", "@ug_158", "@ug_159"})
 
@@ -16,20 +27,13 @@ ALL = frozenset({*MEMBER, "@gpig_project_admin", "@ug_158", "@ug_159"})
 @pytest.mark.parametrize("path", [it for it in WIRE if "presence" not in it.name], ids=lambda it: it.stem)
 def test_a_message_is_published_verbatim(path: Path) -> None:
     posted = json.loads(path.read_bytes())
-    (publication,) = publications_for(decode(path.read_bytes()), lambda index: 1000 + index)
+    publication, *_ = publications_for(decode(path.read_bytes()), lambda index: 1000 + index)
     assert publication.id == 1000
     kwargs = publication.view(ALL, None)
     assert kwargs is not None
     assert (kwargs["cmd"], json.loads(kwargs["data"].text)) == (posted["cmd"], posted["data"])
     assert kwargs["data"].text in path.read_bytes()
     assert publication.view(frozenset({"@other_project_members"}), None) is None
-
-
-@pytest.mark.parametrize("path", [it for it in WIRE if "presence" in it.name], ids=lambda it: it.stem)
-def test_a_presence_message_is_never_passed_on_as_it_was_posted(path: Path) -> None:
-    (publication,) = publications_for(decode(path.read_bytes()), lambda index: 1)
-    assert publication.kwargs is None
-    assert publication.view(ALL, None) is None
 
 
 def test_the_view_wants_to_know_the_submitter() -> None:

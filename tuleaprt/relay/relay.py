@@ -1,7 +1,6 @@
 """From Tuleap's inputs, and operators', through the journal into the realm."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tuleaprt.errors import (
@@ -15,54 +14,56 @@ from tuleaprt.errors import (
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import Journal, Record
 from tuleaprt.metrics import Metrics
+from tuleaprt.relay.windows import Clock, Windows
+from tuleaprt.tuleap import inputs
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.commands import Viewing
 from tuleaprt.tuleap.message import Message
 from tuleaprt.tuleap.operators import message_of
 from tuleaprt.tuleap.publications import publications_for
+from tuleaprt.tuleap.revocations import Revocations
+from tuleaprt.tuleap.topics import family_of
 from tuleaprt.wamp.identifiers import publication_id
-from tuleaprt.wamp.publication import Audience
-from tuleaprt.wamp.realm import Realm
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """The record of a ``POST /message``."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorPublish:
-    """The record of an operator's PUBLISH."""
-
-    message: Message
-    audience: Audience
-
-
-Input = Post | OperatorPublish
+from tuleaprt.wamp.publication import Audience, Window
+from tuleaprt.wamp.realm import Member, Realm
 
 
 class Relay:
     """Follows the journal: what it reads there is what happens, on this node and on any other.
 
-    ``run`` runs a coroutine to its end, in its own time.
+    ``run`` runs a coroutine to its end, in its own time. ``grace`` is in seconds.
     """
 
     def __init__(
         self,
         realm: Realm,
-        journal: Journal[Input],
+        journal: Journal[inputs.Input],
         *,
+        campaigns: Campaigns,
+        revocations: Revocations,
+        grace: float,
+        clock: Clock,
         run: Callable[[Coroutine[Any, Any, None]], object],
-        seconds: Callable[[], float],
         metrics: Metrics,
         faults: Faults,
     ) -> None:
         self._realm = realm
         self._journal = journal
+        self._campaigns = campaigns
+        self._revocations = revocations
+        self._clock = clock
         self._run = run
-        self._seconds = seconds
         self._metrics = metrics
         self._faults = faults
+        self._windows = Windows(
+            campaigns.presence,
+            clock,
+            grace=grace,
+            session_of=lambda window: _id(realm.sessions.windows.get(window)),
+            note=lambda input: self._run(self._note(input)),
+            faults=faults,
+        )
+        realm.observe(self._windows)
         journal.follow(self.apply)
 
     async def accept(self, message: Message) -> int:
@@ -71,7 +72,19 @@ class Relay:
         Raises:
             JournalUnavailable: nothing was published.
         """
-        return await self._append(Post(message=message))
+        return await self._append(inputs.Post(message=message))
+
+    async def seed(self, seed: inputs.CampaignSeeded) -> int:
+        """The same for the results of a campaign."""
+        return await self._append(seed)
+
+    async def revoke(self, user_id: int) -> None:
+        """Have every node end the sessions of a user and refuse his tickets.
+
+        Raises:
+            JournalUnavailable: nothing was revoked.
+        """
+        await self._append(inputs.UserRevoked(user_id=user_id))
 
     def publish(
         self,
@@ -90,28 +103,44 @@ class Relay:
         if message is None:
             answer(NotAuthorized("operators publish on the topics of kanbans and campaigns only"))
         else:
-            self._run(self._publish(OperatorPublish(message=message, audience=audience), answer))
+            self._run(self._publish(inputs.OperatorPublish(message=message, audience=audience), answer))
 
-    def apply(self, record: Record[Input]) -> None:
-        """Publish what follows from a record. Total: a fault is recorded and the journal goes on."""
+    def apply(self, record: Record[inputs.Input]) -> None:
+        """Do what follows from a record. Total: a fault is recorded and the journal goes on."""
 
         def new_id(index: int) -> int:
             return publication_id(self._journal.epoch, record.position, index)
 
         try:
             input = record.input
-            audience = input.audience if isinstance(input, OperatorPublish) else None
-            for publication in publications_for(input.message, new_id, audience):
-                self._metrics.published(input.message.family)
+            for publication in publications_for(input, record.at, self._campaigns, new_id):
+                self._metrics.published(family_of(publication.topic))
                 self._realm.publish(publication, record.at)
+            if isinstance(input, inputs.UserRevoked):
+                self._revocations.revoke(input.user_id, record.at)
+                self._realm.revoke(input.user_id, self._clock.seconds())
+            elif (window := _window(input)) is not None:
+                self._windows.concerned(window)
         except Exception:
             self._faults.record("applying a record")
 
-    async def _append(self, input: Input) -> int:
-        position = await self._journal.append(input, at=self._seconds())
+    def stop(self) -> None:
+        """Nothing more is put into the journal by itself."""
+        self._windows.stop()
+
+    async def _append(self, input: inputs.Input) -> int:
+        position = await self._journal.append(input, at=self._clock.seconds())
         return publication_id(self._journal.epoch, position, 0)
 
-    async def _publish(self, input: OperatorPublish, answer: Callable[[int | RequestError], None]) -> None:
+    async def _note(self, input: inputs.Input) -> None:
+        try:
+            await self._append(input)
+        except Exception:
+            self._faults.record("journalling what became of a window")
+
+    async def _publish(
+        self, input: inputs.OperatorPublish, answer: Callable[[int | RequestError], None]
+    ) -> None:
         try:
             result: int | RequestError = await self._append(input)
         except JournalUnavailable:
@@ -123,3 +152,15 @@ class Relay:
             answer(result)
         except Exception:
             self._faults.record("answering a publication")
+
+
+def _window(input: inputs.Input) -> Window | None:
+    """The window whose place the input may have changed."""
+    if isinstance(input, inputs.Post):
+        command = input.message.command
+        return command.window if isinstance(command, Viewing) else None
+    return input.window if isinstance(input, inputs.WindowLost) else None
+
+
+def _id(session: Member | None) -> int | None:
+    return None if session is None else session.id

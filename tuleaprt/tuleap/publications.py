@@ -1,47 +1,111 @@
-"""From a message to what is published of it.
+"""From an input to what is published of it.
 
 ::
 
     EVENT kwargs = {"cmd": <the command, verbatim>, "data": <the data, unchanged>}
+
+What has data of the server's own is in announcements.py. The same inputs in the same order give the same
+publications on every node.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
+from tuleaprt.tuleap import inputs
+from tuleaprt.tuleap.announcements import Draft, departed, podium_changed, presence_changed, submitters
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.commands import Viewing
 from tuleaprt.tuleap.message import Message
-from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Window
+from tuleaprt.tuleap.presence import Departure, PresenceChange
+from tuleaprt.tuleap.rights import Rights
+from tuleaprt.wamp.publication import Audience, Kwargs, Publication
 
-PRESENCE = "testmanagement_user:presence"
+NONE_KNOWN: Mapping[int, Rights] = {}
 
 
 def publications_for(
-    message: Message, new_id: Callable[[int], int], audience: Audience | None = None
+    input: inputs.Input, at: float, campaigns: Campaigns, new_id: Callable[[int], int]
 ) -> tuple[Publication, ...]:
-    """The publications of a message, in their order; ``new_id`` gives the id of each by its index.
+    """What is published, in order, of an input of this time (seconds); the campaigns take note of it.
 
-    ``audience`` is whom an operator wanted to reach.
-
-    A presence message is never passed on as it was posted: pages ignore that shape, and it would name a
-    viewer to people who may not see where he was (contract 4.6, BUG-8). It takes its place without payload.
+    ``new_id`` gives the id of each by its index. A message has the index 0, whatever comes of it.
     """
+    return tuple(draft(id=new_id(index)) for index, draft in enumerate(_drafts(input, at, campaigns)))
+
+
+def _drafts(input: inputs.Input, at: float, campaigns: Campaigns) -> Iterator[Draft]:
+    presence = campaigns.presence
+    ends: list[PresenceChange | Departure] = []
+    match input:
+        case inputs.Post(message=message):
+            yield from _of_message(message, None, at, campaigns)
+        case inputs.OperatorPublish(message=message, audience=audience):
+            yield from _of_message(message, audience, at, campaigns)
+        case inputs.CampaignSeeded(topic=topic, results=results, users=users):
+            ledger = campaigns.campaign(topic, at).ledger
+            before = ledger.podium
+            ledger.replace(results, users)
+            yield podium_changed(topic, before, ledger.podium)
+        case inputs.WindowSeen(window=window, session=session):
+            presence.seen(window, session)
+        case inputs.WindowLost(window=window, session=session):
+            presence.lost(window, session, at)
+        case inputs.WindowUnsubscribed(window=window, topic=topic):
+            ends = presence.unsubscribed(window, topic)
+        case inputs.GraceEnded(window=window, since=since):
+            ends = presence.grace_ended(window, since)
+    for end in ends:
+        yield departed(end, campaigns) if isinstance(end, Departure) else presence_changed(end, campaigns)
+
+
+def _of_message(
+    message: Message, audience: Audience | None, at: float, campaigns: Campaigns
+) -> Iterator[Draft]:
+    command = message.command
+    if command is None:
+        yield _verbatim(message, audience)
+        return
+    campaign = campaigns.campaign(message.topic, at)
+    before = campaign.ledger.podium
+    changes = campaigns.apply(command, message.rights, campaign, at)
+    if not isinstance(command, Viewing):
+        yield _verbatim(message, audience, command.execution, campaign.rights)
+    elif not changes:
+        yield partial(Publication, topic=message.topic, kwargs=None, view=_nobody)
+    for change in changes:
+        yield presence_changed(change, campaigns, message.sender)
+    if campaign.ledger.podium is not before:
+        yield podium_changed(message.topic, before, campaign.ledger.podium)
+
+
+def _verbatim(
+    message: Message, audience: Audience | None, execution: int = 0, known: Mapping[int, Rights] = NONE_KNOWN
+) -> Draft:
+    """A message as it was posted, for those who have its rights, and those of its execution if it names one.
+
+    ``known`` are the rights of the campaign's executions, looked up when the view is asked: they are others
+    than the message's when it speaks of a bug, and when the history tells it after they have changed.
+    """
+    kwargs: Kwargs = {"cmd": message.cmd, "data": message.data_json}
     rights = message.rights
-    kwargs: Kwargs | None = {"cmd": message.cmd, "data": message.data_json}
-    if message.cmd == PRESENCE:
-        kwargs = None
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        return kwargs if rights.admit(groups, user_id) else None
+        if not rights.admit(groups, user_id):
+            return None
+        newest = known.get(execution, rights)
+        return kwargs if newest is rights or newest.admit(groups, user_id) else None
 
-    return (
-        Publication(
-            id=new_id(0),
-            topic=message.topic,
-            kwargs=kwargs,
-            view=view,
-            submitters=frozenset() if rights.submitter_id is None else frozenset({rights.submitter_id}),
-            sender=None
-            if message.sender_uuid is None
-            else Window(message.sender_user_id, message.sender_uuid),
-            audience=audience,
-            size=message.size + (audience.weight if audience else 0),
-        ),
+    return partial(
+        Publication,
+        topic=message.topic,
+        kwargs=kwargs,
+        view=view,
+        submitters=submitters(rights),
+        sender=message.sender,
+        audience=audience,
+        size=message.size + (audience.weight if audience else 0),
     )
+
+
+def _nobody(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
+    return None

@@ -13,6 +13,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from tuleaprt.wamp.auth import Identity, Role
+
 UserId = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
@@ -39,3 +41,10 @@ class Rights:
             and user_id == self.submitter_id
             and not self.submitter_only.isdisjoint(groups)
         )
+
+
+def may_see(identity: Identity, rights: Rights | None) -> bool:
+    """Whether a session may see what has these rights. What has none that are known is for operators only."""
+    if identity.role is Role.OPERATOR:
+        return True
+    return rights is not None and rights.admit(identity.groups, identity.user_id)

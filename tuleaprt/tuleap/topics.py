@@ -29,32 +29,44 @@ class Family(StrEnum):
         return f"org.tuleap.{self}."
 
 
+def campaign_topic(id: int) -> str:
+    return f"{Family.TESTMANAGEMENT.prefix}{id}"
+
+
+def family_of(topic: str) -> Family:
+    """The family of the topic of a room."""
+    return Family.KANBAN if topic.startswith(Family.KANBAN.prefix) else Family.TESTMANAGEMENT
+
+
 def room(room_id: int | str) -> tuple[Family, str]:
     """The family and the topic of a room.
 
     Raises:
         RefusedMessage: it is the id of no kind of room.
     """
-    text = str(room_id) if isinstance(room_id, int) else room_id
     family = Family.KANBAN
     if isinstance(room_id, str) and room_id.startswith(_ROOM_PREFIX):
         family = Family.TESTMANAGEMENT
-        text = room_id.removeprefix(_ROOM_PREFIX)
-    if not _is_id(text):
+        room_id = room_id.removeprefix(_ROOM_PREFIX)
+    id = parse_id(room_id)
+    if id is None:
         raise RefusedMessage(
             "unknown_room", f"a room is a kanban id or {_ROOM_PREFIX}<campaign id>", "$.room_id"
         )
-    return family, family.prefix + text
+    return family, f"{family.prefix}{id}"
 
 
 def room_id(topic: str) -> str | None:
     """The room of a topic, as a post names it; None: it is not the topic of a room."""
     for family, prefix in ((Family.KANBAN, ""), (Family.TESTMANAGEMENT, _ROOM_PREFIX)):
         id = topic.removeprefix(family.prefix)
-        if id != topic and _is_id(id):
+        if id != topic and parse_id(id) is not None:
             return prefix + id
     return None
 
 
-def _is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None and int(text) <= MAX_ID
+def parse_id(value: int | str) -> int | None:
+    """The id that a number is, or a text spells; None: it is none."""
+    if isinstance(value, str):
+        value = int(value) if _ID.fullmatch(value) else 0
+    return value if 0 < value <= MAX_ID and value is not True else None

@@ -1,0 +1,108 @@
+"""The windows that are on tests, and whether they are connected here: records for the journal, and the grace.
+
+A window that is absent has one grace; when it is over, and the window has not been seen, the journal is told.
+What follows from that is decided by whoever reads the record (tuleap/presence.py).
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+from tuleaprt.faults import Faults
+from tuleaprt.tuleap.inputs import GraceEnded, Input, WindowLost, WindowSeen, WindowUnsubscribed
+from tuleaprt.tuleap.presence import Presence
+from tuleaprt.wamp.publication import Window
+
+
+class Call(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Twisted's IReactorTime."""
+
+    def seconds(self) -> float: ...
+
+    def callLater(self, delay: float, callable: Callable[[], object]) -> Any: ...
+
+
+class Windows:
+    """An Observer of the realm. Owns the one delayed call for the grace of all windows.
+
+    ``session_of`` says which session speaks here for a window, ``note`` has the journal take an input.
+    """
+
+    def __init__(
+        self,
+        presence: Presence,
+        clock: Clock,
+        *,
+        grace: float,
+        session_of: Callable[[Window], int | None],
+        note: Callable[[Input], object],
+        faults: Faults,
+    ) -> None:
+        self._presence = presence
+        self._clock = clock
+        self._grace = grace
+        self._session_of = session_of
+        self._note = note
+        self._faults = faults
+        self._absent: list[tuple[float, Window]] = []
+        self._call: Call | None = None
+        self._is_stopped = False
+
+    # What the realm tells.
+
+    def joined(self, window: Window, session: int) -> None:
+        if self._presence.holds(window):
+            self._note(WindowSeen(window=window, session=session))
+
+    def left(self, window: Window, session: int) -> None:
+        if self._presence.holds(window):
+            self._note(WindowLost(window=window, session=session))
+
+    def unsubscribed(self, window: Window, topic: str) -> None:
+        if self._presence.campaign_of(window) == topic:
+            self._note(WindowUnsubscribed(window=window, topic=topic))
+
+    # What the journal tells.
+
+    def concerned(self, window: Window) -> None:
+        """A record has spoken of this window: see to it that it is known as connected, or has its grace."""
+        session = self._session_of(window)
+        since = self._presence.absent_since(window)
+        if since is not None and session is not None:
+            self._note(WindowSeen(window=window, session=session))
+        elif since is not None and not self._is_stopped:
+            heappush(self._absent, (since, window))
+            self._arm()
+
+    def stop(self) -> None:
+        """Say nothing more of those who are absent."""
+        self._is_stopped = True
+        self._absent.clear()
+        self._disarm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        if self._absent:
+            due = self._absent[0][0] + self._grace
+            self._call = self._clock.callLater(max(0, due - self._clock.seconds()), self._end_graces)
+
+    def _disarm(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _end_graces(self) -> None:
+        self._call = None
+        now = self._clock.seconds()
+        try:
+            while self._absent and self._absent[0][0] + self._grace <= now:
+                since, window = heappop(self._absent)
+                if self._presence.absent_since(window) == since:
+                    self._note(GraceEnded(window=window, since=since))
+        except Exception:
+            self._faults.record("ending the grace of windows")
+        self._arm()

@@ -1,0 +1,171 @@
+"""Who is on which test: windows, each on at most one execution of one campaign (contract 4.6, "wanted").
+
+A viewer is a window: a user id and a uuid. One whose window is not connected is *absent* since some moment,
+and its place ends when its grace does, unless it has been seen since then. Who is connected is told from
+outside, by the session that speaks for the window: the loss of another session of that window means nothing.
+
+Times are in seconds since the epoch, of the records; nothing here decides how long the grace is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuleaprt.wamp.publication import JsonText, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewers:
+    """All who are on an execution, in the order in which they came."""
+
+    execution: int
+    viewers: tuple[JsonText, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChange:
+    """A viewer has come to an execution, gone from one, or both, in one campaign."""
+
+    topic: str
+    viewer: JsonText
+    added: Viewers | None = None
+    removed: Viewers | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """A window has gone from its execution for good."""
+
+    topic: str
+    execution: int
+    window: Window
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a window is. ``session`` is the one that speaks for it; None: absent, since ``absent_since``."""
+
+    topic: str
+    execution: int
+    viewer: JsonText
+    session: int | None
+    absent_since: float
+
+
+class Presence:
+    """The places of all windows, in all campaigns. A campaign is named by its topic."""
+
+    def __init__(self) -> None:
+        self._places: dict[Window, _Place] = {}
+        self._executions: dict[str, dict[int, dict[Window, JsonText]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def viewers(self, topic: str) -> Mapping[int, Mapping[Window, JsonText]]:
+        """The viewers of each execution of a campaign that has any."""
+        return self._executions.get(topic, {})
+
+    def holds(self, window: Window) -> bool:
+        """Whether the window is on an execution."""
+        return window in self._places
+
+    def campaign_of(self, window: Window) -> str | None:
+        """The campaign that the window is in."""
+        place = self._places.get(window)
+        return None if place is None else place.topic
+
+    def absent_since(self, window: Window) -> float | None:
+        """None: it is connected, or on no execution."""
+        place = self._places.get(window)
+        return None if place is None or place.session is not None else place.absent_since
+
+    # What Tuleap posts.
+
+    def enter(
+        self, window: Window, topic: str, execution: int, viewer: JsonText, *, left: int | None, at: float
+    ) -> list[PresenceChange]:
+        """The window is on this execution, and on no other any more, wherever it says that it was.
+
+        The change in this campaign comes first. Of a window that was nowhere, as far as is known, the
+        execution that it says it has ``left`` is told with those who are on it: a page may believe it there.
+        """
+        former = self._places.get(window)
+        if former is not None and (former.topic, former.execution) == (topic, execution):
+            former.absent_since = at
+            return []
+        if former is not None:
+            self._vacate(window, former)
+        session = None if former is None else former.session
+        self._places[window] = _Place(topic, execution, viewer, session, at)
+        self._executions.setdefault(topic, {}).setdefault(execution, {})[window] = viewer
+        elsewhere = [] if former is None or former.topic == topic else [self._removal(former)]
+        origin = left if former is None else former.execution
+        change = PresenceChange(
+            topic=topic,
+            viewer=viewer,
+            added=self._who_is_on(topic, execution),
+            removed=None if origin is None or elsewhere else self._who_is_on(topic, origin),
+        )
+        return [change, *elsewhere]
+
+    def leave(self, window: Window, topic: str, execution: int) -> list[PresenceChange]:
+        """The window is on this execution no more; if it is known to be on another, it stays there."""
+        place = self._places.get(window)
+        if place is None or (place.topic, place.execution) != (topic, execution):
+            return []
+        self._vacate(window, place)
+        return [self._removal(place)]
+
+    def delete(self, topic: str, execution: int) -> None:
+        """The execution is no more, so nobody is on it."""
+        executions = self._executions.get(topic, {})
+        for window in executions.pop(execution, ()):
+            del self._places[window]
+        if not executions:
+            self._executions.pop(topic, None)
+
+    # What becomes of windows.
+
+    def seen(self, window: Window, session: int) -> None:
+        """This session speaks for the window from now on."""
+        if (place := self._places.get(window)) is not None:
+            place.session = session
+
+    def lost(self, window: Window, session: int, at: float) -> None:
+        """The session has ended; the window is absent if it was this that spoke for it."""
+        place = self._places.get(window)
+        if place is not None and place.session == session:
+            place.session, place.absent_since = None, at
+
+    def grace_ended(self, window: Window, since: float) -> list[PresenceChange | Departure]:
+        """The grace of a window that was absent since then is over."""
+        return self._depart(window) if self.absent_since(window) == since else []
+
+    def unsubscribed(self, window: Window, topic: str) -> list[PresenceChange | Departure]:
+        """The window shows this campaign no more."""
+        return self._depart(window) if self.campaign_of(window) == topic else []
+
+    def _depart(self, window: Window) -> list[PresenceChange | Departure]:
+        place = self._places[window]
+        self._vacate(window, place)
+        others = self._executions.get(place.topic, {}).values()
+        if any(it.uuid == window.uuid for viewers in others for it in viewers):
+            # Pages know a departed window by its uuid alone, and somebody else has the same.
+            return [self._removal(place)]
+        return [Departure(topic=place.topic, execution=place.execution, window=window)]
+
+    def _vacate(self, window: Window, place: _Place) -> None:
+        del self._places[window]
+        viewers = self._executions[place.topic][place.execution]
+        del viewers[window]
+        if not viewers:
+            self.delete(place.topic, place.execution)
+
+    def _removal(self, place: _Place) -> PresenceChange:
+        return PresenceChange(
+            topic=place.topic, viewer=place.viewer, removed=self._who_is_on(place.topic, place.execution)
+        )
+
+    def _who_is_on(self, topic: str, execution: int) -> Viewers:
+        viewers = self._executions.get(topic, {}).get(execution, {})
+        return Viewers(execution=execution, viewers=tuple(viewers.values()))
