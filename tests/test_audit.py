@@ -16,3 +16,8 @@ def test_a_long_or_odd_text_is_still_one_short_line(log: Log) -> None:
     (line,) = log.lines
     assert len(line) < 300
     assert line.isprintable()
+
+
+def test_what_was_asked_by_http_has_no_session(log: Log) -> None:
+    audit(None, identity(7, role=Role.OPERATOR), "revoke", "user 101")
+    assert log.lines == ["audit: operator 7 session=- revoke 'user 101'"]

@@ -15,6 +15,7 @@ ALLOWED = {
     "config": ("tuleaprt.errors", "msgspec"),
     "metrics": ("prometheus_client",),
     "doors": (
+        "tuleaprt.audit",
         "tuleaprt.config",
         "tuleaprt.faults",
         "tuleaprt.metrics",
@@ -70,6 +71,7 @@ ALLOWED = {
         "tuleaprt.faults",
         "tuleaprt.metrics",
         "tuleaprt.tuleap",
+        "tuleaprt.wamp.auth",
         "tuleaprt.web",
         "msgspec",
         "twisted",

@@ -9,12 +9,15 @@ LONGEST = 200
 log = Logger()
 
 
-def audit(session: int, identity: Identity, deed: str, what: str) -> None:
-    """Note that this operator did this to that, of which a topic may be as long as a message."""
+def audit(session: int | None, identity: Identity, deed: str, what: str) -> None:
+    """Note that this operator did this to that, of which a topic may be as long as a message.
+
+    ``session`` is None for what was asked by HTTP.
+    """
     log.info(
         "audit: operator {user} session={session} {deed} {what!r}",
         user=identity.authid,
-        session=session,
+        session=session or "-",
         deed=deed,
         what=what[:LONGEST],
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tuleaprt.audit import audit
 from tuleaprt.config import Config
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
@@ -12,8 +13,9 @@ from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
-from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
+from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator
 from tuleaprt.wamp.router import Router
+from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite, root
@@ -23,12 +25,26 @@ IDLE_HTTP_SECONDS = 60
 
 
 def private_site(
-    config: Config, reactor: Any, relay: Relay, metrics: PrometheusMetrics, faults: Faults
+    config: Config,
+    reactor: Any,
+    relay: Relay,
+    authenticator: Authenticator,
+    metrics: PrometheusMetrics,
+    faults: Faults,
 ) -> PrivateSite:
-    """Where Tuleap posts."""
-    post = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
+    """Where Tuleap posts, and administrators ask."""
+    gate = OperatorGate(authenticator, clock=reactor, audit=audit)
     return PrivateSite(
-        root({"message": post, "metrics": MetricsResource(metrics, faults)}),
+        root(
+            {
+                "message": MessageResource(
+                    relay.accept, secret=config.post_secret, metrics=metrics, faults=faults
+                ),
+                "metrics": MetricsResource(metrics, faults),
+                "campaigns": ExecutionsResource(relay.seed, gate, faults),
+                "sessions": SessionsResource(relay.revoke, gate, faults),
+            }
+        ),
         hosts=config.listen.private_hosts,
         clock=reactor,
         timeout=IDLE_HTTP_SECONDS,

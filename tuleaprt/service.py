@@ -137,7 +137,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
                 reactor,
                 "private",
                 listen.private,
-                private_site(config, reactor, relay, metrics, faults),
+                private_site(config, reactor, relay, verifier, metrics, faults),
             ),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
             *listeners(

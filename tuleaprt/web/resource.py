@@ -5,7 +5,7 @@ An error is answered by its status and::
     {"error": {"code": "invalid_rights", "message": "Expected `object`, got `array`", "path": "$.rights"}}
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -81,10 +81,14 @@ class Refusal(Resource):
 
 
 class Leaf(Resource):
-    """One path with one method, answered by a coroutine."""
+    """One path with one method, answered by a coroutine.
+
+    ``below`` is what follows its name in the path, segment by segment; None stands for any one.
+    """
 
     isLeaf = True
     method: ClassVar[str]
+    below: ClassVar[Sequence[bytes | None]] = ()
     content_type: str = JSON
 
     def __init__(self, faults: Faults) -> None:
@@ -125,7 +129,10 @@ class Leaf(Resource):
             self._faults.record(f"answering {self.method}")
 
     async def _answer(self, request: Request) -> bytes:
-        if request.postpath:
+        path = request.postpath or []
+        if len(path) != len(self.below) or any(
+            wanted not in (None, found) for wanted, found in zip(self.below, path, strict=True)
+        ):
             raise not_found()
         if request.method != self.method.encode():
             raise HttpError(
