@@ -4,7 +4,13 @@ import { createInterface } from "node:readline";
 import autobahn from "autobahn";
 import WebSocket from "ws";
 
-globalThis.WebSocket = WebSocket;
+// In a browser nobody need listen to an error; package ws ends the process.
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...options) {
+    super(...options);
+    this.on("error", () => {});
+  }
+};
 
 const connections = new Map();
 const subscriptions = new Map();
@@ -35,16 +41,35 @@ function open({ client, url, ticket, uuid, realm = "tuleap" }) {
 const commands = {
   open,
   subscribe: async ({ client, topic, options }) => {
-    const subscription = await connections.get(client).session.subscribe(
-      topic,
-      (args, kwargs, details) => say({ client, event: { args, kwargs, publication: details.publication } }),
-      options,
-    );
-    subscriptions.set(`${client} ${subscription.id}`, subscription);
+    let isAgain = false;
+    const event = (args, kwargs, details) => {
+      // The library hands an EVENT to each handler of its subscription.
+      if (!isAgain) say({ client, event: { args, kwargs, publication: details.publication } });
+    };
+    const subscription = await connections.get(client).session.subscribe(topic, event, options);
+    const key = `${client} ${subscription.id}`;
+    isAgain = subscriptions.has(key);
+    if (!isAgain) {
+      subscriptions.set(key, subscription);
+      // Only if the server has ended it.
+      subscription.on_unsubscribe.then((reason) => {
+        subscriptions.delete(key);
+        say({ client, revoked: subscription.id, reason });
+      });
+    }
     return subscription.id;
   },
-  unsubscribe: ({ client, subscription }) => connections.get(client).session.unsubscribe(subscriptions.get(`${client} ${subscription}`)),
-  call: ({ client, procedure }) => connections.get(client).session.call(procedure),
+  unsubscribe: ({ client, subscription }) => {
+    const key = `${client} ${subscription}`;
+    const ending = connections.get(client).session.unsubscribe(subscriptions.get(key));
+    subscriptions.delete(key);
+    return ending;
+  },
+  call: async ({ client, procedure, args, kwargs }) => {
+    const result = await connections.get(client).session.call(procedure, args, kwargs);
+    // It is the only argument itself, if there is no other.
+    return result instanceof autobahn.Result ? result : { args: [result], kwargs: {} };
+  },
   publish: async ({ client, topic }) => {
     const publication = await connections.get(client).session.publish(topic, [], {}, { acknowledge: true });
     return publication.id;

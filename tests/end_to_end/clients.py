@@ -3,13 +3,19 @@
 import json
 from collections.abc import Awaitable
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from autobahn.twisted.wamp import ApplicationSession
 from autobahn.twisted.websocket import WampWebSocketClientFactory
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.serializer import JsonSerializer
-from autobahn.wamp.types import ComponentConfig, EventDetails, PublishOptions, SubscribeOptions
+from autobahn.wamp.types import (
+    CallOptions,
+    ComponentConfig,
+    EventDetails,
+    PublishOptions,
+    SubscribeOptions,
+)
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
@@ -21,6 +27,13 @@ BARRIER = "test.no.such.procedure"
 
 class WampError(Exception):
     """The URI of an ERROR, or of the ABORT that refused the session."""
+
+
+class Result(NamedTuple):
+    """What a call is answered."""
+
+    args: list[Any]
+    kwargs: dict[str, Any]
 
 
 class Client(Protocol):
@@ -36,10 +49,13 @@ class Client(Protocol):
     async def open(self, ticket: str, uuid: str | None = None, realm: str = "tuleap") -> dict[str, Any]: ...
     async def subscribe(self, topic: str, **options: Any) -> int: ...
     async def unsubscribe(self, id: int) -> None: ...
-    async def call(self, procedure: str) -> Any: ...
+    async def call(self, procedure: str, *args: Any, **kwargs: Any) -> Result: ...
     async def publish(self, topic: str) -> int: ...
     async def register(self, procedure: str) -> None: ...
     async def leave(self) -> None: ...
+
+    async def event(self, cmd: str) -> None:
+        """Wait until one of this command is among the events."""
 
 
 async def received(client: Client) -> list[dict[str, Any]]:
@@ -53,6 +69,28 @@ async def received(client: Client) -> list[dict[str, Any]]:
         assert str(error) == "wamp.error.no_such_procedure"
     events, client.events[:] = list(client.events), []
     return events
+
+
+class _Window:
+    """What all clients have."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.closed: Deferred[str] = Deferred()
+        self.cleanly = False
+        self._awaited: list[tuple[str, Deferred[None]]] = []
+
+    def got(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        for awaited in [it for it in self._awaited if it[0] == event["kwargs"].get("cmd")]:
+            self._awaited.remove(awaited)
+            awaited[1].callback(None)
+
+    async def event(self, cmd: str) -> None:
+        if not any(it["kwargs"].get("cmd") == cmd for it in self.events):
+            came: Deferred[None] = Deferred()
+            self._awaited.append((cmd, came))
+            await patiently(came, f"an event {cmd}")
 
 
 class Node:
@@ -89,21 +127,22 @@ class Node:
             else:
                 pending.callback(message["result"])
         elif "event" in message:
-            self._clients[message["client"]].events.append(message["event"])
+            self._clients[message["client"]].got(message["event"])
+        elif "revoked" in message:
+            self._clients[message["client"]].revoked.append((message["revoked"], message["reason"]))
         else:
             client = self._clients[message["client"]]
             client.cleanly = message["closed"] == "closed"
             client.closed.callback(message["reason"] or message["closed"])
 
 
-class JsClient:
-    """A Client on autobahn-js."""
+class JsClient(_Window):
+    """A Client on autobahn-js. ``revoked`` are the subscriptions that the server has ended, and why."""
 
     def __init__(self, node: Node, url: str, id: int) -> None:
+        super().__init__()
         self.id = id
-        self.events: list[dict[str, Any]] = []
-        self.closed: Deferred[str] = Deferred()
-        self.cleanly = False
+        self.revoked: list[tuple[int, str]] = []
         self._node = node
         self._url = url
 
@@ -124,8 +163,8 @@ class JsClient:
     async def unsubscribe(self, id: int) -> None:
         await self._do("unsubscribe", subscription=id)
 
-    async def call(self, procedure: str) -> Any:
-        return await self._do("call", procedure=procedure)
+    async def call(self, procedure: str, *args: Any, **kwargs: Any) -> Result:
+        return Result(**await self._do("call", procedure=procedure, args=args, kwargs=kwargs))
 
     async def publish(self, topic: str) -> int:
         id: int = await self._do("publish", topic=topic)
@@ -164,14 +203,12 @@ class _Session(ApplicationSession):
         self.client.closed.callback(self.client.reason)
 
 
-class PythonClient:
+class PythonClient(_Window):
     """A Client on Autobahn|Python."""
 
     def __init__(self, url: str) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.closed: Deferred[str] = Deferred()
+        super().__init__()
         self.opened: Deferred[dict[str, Any]] = Deferred()
-        self.cleanly = False
         self.reason = "connection lost"
         self.ticket = ""
         self.uuid: str | None = None
@@ -198,19 +235,26 @@ class PythonClient:
             raise WampError(error.error) from None
 
     async def subscribe(self, topic: str, **options: Any) -> int:
+        is_again = False
+
         def event(*args: Any, details: EventDetails, **kwargs: Any) -> None:
-            self.events.append({"args": list(args), "kwargs": kwargs, "publication": details.publication})
+            # The library hands an EVENT to each handler of its subscription.
+            if not is_again:
+                self.got({"args": list(args), "kwargs": kwargs, "publication": details.publication})
 
         asked = SubscribeOptions(details=True, **options)
         subscription = await self._do(self._session.subscribe(event, topic, options=asked))
-        self._subscriptions[subscription.id] = subscription
+        is_again = subscription.id in self._subscriptions
+        self._subscriptions.setdefault(subscription.id, subscription)
         return int(subscription.id)
 
     async def unsubscribe(self, id: int) -> None:
-        await self._do(self._subscriptions[id].unsubscribe())
+        await self._do(self._subscriptions.pop(id).unsubscribe())
 
-    async def call(self, procedure: str) -> Any:
-        return await self._do(self._session.call(procedure))
+    async def call(self, procedure: str, *args: Any, **kwargs: Any) -> Result:
+        options = CallOptions(details=True)
+        result = await self._do(self._session.call(procedure, *args, **kwargs, options=options))
+        return Result(list(result.results), result.kwresults)
 
     async def publish(self, topic: str) -> int:
         asked = self._session.publish(topic, options=PublishOptions(acknowledge=True))

@@ -1,6 +1,6 @@
 """One server and one Node for each module, and windows of either kind of client."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,21 @@ async def server() -> AsyncIterator[Server]:
     server = await Server.start()
     yield server
     await server.process.stop("KILL")
+
+
+@pytest_twisted.async_yield_fixture
+async def start() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    """Starts servers for one test, with the environment that it wants."""
+    started: list[Server] = []
+
+    async def start(**environment: str) -> Server:
+        started.append(await Server.start(**environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        await server.process.stop("KILL")
+        assert server.tracebacks() == []
 
 
 @pytest.fixture(scope="session")
