@@ -349,3 +349,32 @@ def test_the_sessions_of_a_user_who_is_revoked_end_and_no_other(realm: Realm) ->
     assert list(realm.sessions.values()) == [other]
     # What he has shown counts no more.
     assert joined(realm, groups=["@z"], expires_at=1001).identity.groups == {"@z"}
+
+
+def test_who_is_cut_off_while_he_is_told_what_he_lost_is_told_no_more(realm: Realm) -> None:
+    member = joined(realm)
+    for topic in ("a", "b"):
+        subscribe(realm, member, topic)
+    assert isinstance(realm.policy, Everything)
+    realm.policy.secrets |= {"a", "b"}
+    told: list[int] = []
+
+    def cut_off(subscription: int, reason: str) -> None:
+        told.append(subscription)
+        realm.leave(member)
+
+    member.revoked = cut_off  # type: ignore[method-assign]
+    realm.revoke_what_is_lost(member)
+    assert len(told) == 1
+    assert (len(realm.sessions), len(realm.broker.subscriptions)) == (0, 0)
+
+
+def test_a_window_that_goes_while_another_shows_a_ticket_is_left_alone(realm: Realm) -> None:
+    first, second = joined(realm, groups=["@a"]), joined(realm, groups=["@a"])
+
+    def goes(identity: object) -> None:
+        realm.leave(second)
+
+    first.assume = goes  # type: ignore[method-assign]
+    joined(realm, groups=["@b"], expires_at=2000)
+    assert second.identity.groups == {"@a"}

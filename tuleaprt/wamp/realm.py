@@ -101,7 +101,8 @@ class Realm:
         session.assume(replace(identity, groups=groups))
         if identity.role is Role.USER:
             for other in self.sessions.of_user(identity.user_id):
-                if other.identity.role is Role.USER and other.identity.groups != groups:
+                is_here = other.id in self.sessions and other.identity.role is Role.USER
+                if is_here and other.identity.groups != groups:
                     other.assume(replace(other.identity, groups=groups))
 
     def leave(self, session: Member) -> None:
@@ -168,6 +169,8 @@ class Realm:
     def revoke_what_is_lost(self, session: Member) -> None:
         """End the subscriptions that the policy does not allow any more (WAMP: Subscription Revocation)."""
         for id in list(session.subscriptions):
+            if id not in session.subscriptions:
+                return  # It has just been told of another one, and cut off for not reading.
             subscription = self.subscription_of(session, id)
             if not self.policy.may_subscribe(session.identity, subscription.topic, subscription.match):
                 self._give_up(session, subscription)
