@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from tests.conftest import TurningClock
+from tests.conftest import Log, TurningClock
 from tests.fakes import CAMPAIGN, KEY, CountingMetrics, ticket
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.errors import JournalUnavailable
@@ -105,6 +105,17 @@ def test_whoever_is_no_operator_does_nothing(
     assert answer.status == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
     assert (harness.seeds, harness.revoked, harness.deeds) == ([], [], [])
+
+
+def test_what_is_refused_is_a_line_in_the_log_without_the_ticket(harness: Harness, log: Log) -> None:
+    harness.ask(*DELETE, bearer=(user := ticket(1, [])))
+    harness.ask(*PUT, b"{}")
+    lines = [it for it in log.lines if "refused" in it]
+    assert lines == [
+        "revocation refused: 403 not_operator: this is the ticket of a user; it needs an operator's",
+        "seed refused: 422 invalid_executions at $: Expected `array`, got `object`",
+    ]
+    assert user not in "".join(log.lines)
 
 
 @pytest.mark.parametrize("given", [None, "Basic eDp5", "bearer x", "Bearer \xe9"])

@@ -16,6 +16,7 @@ from tuleaprt.web.site import BoundedSite, root
 
 class Scripted(Leaf):
     method = "POST"
+    name = "thing"
 
     def __init__(self, faults: Faults) -> None:
         super().__init__(faults)

@@ -17,6 +17,7 @@ MAX_BODY = 1000
 
 class Echo(Leaf):
     method = "POST"
+    name = "echo"
 
     async def answer(self, request: Any) -> bytes:
         body: bytes = request.body()

@@ -62,6 +62,7 @@ class ExecutionsResource(Leaf):
     """``PUT /campaigns/<id>/executions``"""
 
     method = "PUT"
+    name = "seed"
     below = (None, b"executions")
 
     def __init__(
@@ -85,6 +86,7 @@ class SessionsResource(Leaf):
     """``DELETE /sessions/<user id>``"""
 
     method = "DELETE"
+    name = "revocation"
     below = (None,)
 
     def __init__(self, revoke: Callable[[int], Awaitable[None]], gate: OperatorGate, faults: Faults) -> None:

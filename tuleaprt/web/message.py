@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 
 import msgspec
-from twisted.logger import Logger
 from twisted.web.server import Request
 
 from tuleaprt.faults import Faults
@@ -18,7 +17,7 @@ class MessageResource(Leaf):
     """Answers ``{"publication": id}`` when the journal has the message, before anybody receives it."""
 
     method = "POST"
-    log = Logger()
+    name = "post"
 
     def __init__(
         self,
@@ -43,15 +42,8 @@ class MessageResource(Leaf):
         return msgspec.json.encode({"publication": await self._accept(message)})
 
     def answered(self, error: HttpError | None) -> None:
+        super().answered(error)
         self._metrics.message("200" if error is None else str(error.status))
-        if error is not None:
-            self.log.warn(  # noqa: G010 (Twisted's name)
-                "post refused: {status} {code}{path}: {text}",
-                status=error.status,
-                code=error.code,
-                path=f" at {error.path}" if error.path else "",
-                text=str(error),
-            )
 
     def _check_secret(self, request: Request) -> None:
         given = request.getHeader(b"Authorization") or b""

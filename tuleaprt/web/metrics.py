@@ -11,6 +11,7 @@ class MetricsResource(Leaf):
     """The counts of this process."""
 
     method = "GET"
+    name = "metrics"
 
     def __init__(self, metrics: PrometheusMetrics, faults: Faults) -> None:
         super().__init__(faults)

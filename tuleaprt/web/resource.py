@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import msgspec
 from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -87,7 +88,10 @@ class Leaf(Resource):
     """
 
     isLeaf = True
+    log = Logger()
     method: ClassVar[str]
+    name: ClassVar[str]
+    """What is asked for, in the log."""
     below: ClassVar[Sequence[bytes | None]] = ()
     content_type: str = JSON
 
@@ -101,6 +105,15 @@ class Leaf(Resource):
 
     def answered(self, error: HttpError | None) -> None:
         """Called after each answer; None: it was a 200."""
+        if error is not None:
+            self.log.warn(  # noqa: G010 (Twisted's name)
+                "{name} refused: {status} {code}{path}: {text}",
+                name=self.name,
+                status=error.status,
+                code=error.code,
+                path=f" at {error.path}" if error.path else "",
+                text=str(error),
+            )
 
     def render(self, request: Request) -> int:
         ensureDeferred(self._serve(request))
