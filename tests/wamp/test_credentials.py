@@ -29,6 +29,15 @@ def test_it_gives_them_until_it_ends_and_not_longer() -> None:
     assert credentials.show(identity(101, ["@b"], exp=300), 200) == {"@b"}
 
 
+def test_it_says_what_the_sessions_of_a_user_have() -> None:
+    credentials = Credentials()
+    assert credentials.groups_of(101) is None
+    credentials.show(identity(101, ["@a"], exp=200), 100)
+    assert credentials.groups_of(101) == {"@a"}
+    credentials.forget(101)
+    assert credentials.groups_of(101) is None
+
+
 def test_operators_take_no_part() -> None:
     credentials = Credentials()
     assert credentials.show(identity(101, ["@o"], role=Role.OPERATOR, exp=900), 100) == {"@o"}

@@ -334,6 +334,14 @@ def test_all_sessions_of_a_user_have_the_groups_of_his_latest_ticket(realm: Real
     assert [it.identity.expires_at for it in (first, second, third)] == [2000, 2100, 2050]
 
 
+def test_a_user_who_opens_one_session_after_another_makes_no_work_for_those_that_he_has(realm: Realm) -> None:
+    first = joined(realm, groups=["@a"])
+    first.assume = lambda identity: pytest.fail("his groups have not changed")  # type: ignore[method-assign]
+    for _ in range(3):
+        joined(realm, groups=["@a"])
+    joined(realm, groups=["@b"], expires_at=1700)
+
+
 def test_the_latest_ticket_counts_even_when_its_session_has_ended(realm: Realm) -> None:
     realm.leave(joined(realm, groups=["@b"], expires_at=2100))
     assert joined(realm, groups=["@a"], expires_at=2000).identity.groups == {"@b"}

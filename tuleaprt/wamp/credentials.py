@@ -22,6 +22,11 @@ class Credentials:
     def __len__(self) -> int:
         return len(self._latest)
 
+    def groups_of(self, user_id: int) -> Groups | None:
+        """What the sessions of a user have; None: he has shown nothing yet, or too long ago."""
+        latest = self._latest.get(user_id)
+        return None if latest is None else latest[1]
+
     def show(self, identity: Identity, now: float) -> Groups:
         """The groups of whoever has just shown the ticket of this identity."""
         if identity.role is not Role.USER:

@@ -97,13 +97,14 @@ class Realm:
 
     def show(self, session: Member, identity: Identity, now: float) -> None:
         """The session has shown a ticket of its user; the groups hold in all his sessions."""
+        before = self._credentials.groups_of(identity.user_id)
         groups = self._credentials.show(identity, now)
         session.assume(replace(identity, groups=groups))
-        if identity.role is Role.USER:
-            for other in self.sessions.of_user(identity.user_id):
-                is_here = other.id in self.sessions and other.identity.role is Role.USER
-                if is_here and other.identity.groups != groups:
-                    other.assume(replace(other.identity, groups=groups))
+        if identity.role is not Role.USER or groups == before:
+            return
+        for other in self.sessions.of_user(identity.user_id):
+            if other.id in self.sessions and other.identity.role is Role.USER and other is not session:
+                other.assume(replace(other.identity, groups=groups))
 
     def leave(self, session: Member) -> None:
         """Forget the session and its subscriptions; harmless when it is not here."""
