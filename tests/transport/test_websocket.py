@@ -313,3 +313,16 @@ def test_why_a_handshake_was_refused_is_one_short_line(browser: Browser, log: Lo
     assert " refused: '" in line
     assert line.isprintable()
     assert len(line) < 200
+
+
+def test_a_handshake_pretty_prints_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be a third of its cost, for a log that nobody reads."""
+
+    def pretty(*args: object) -> str:
+        pytest.fail("Autobahn pretty-prints its options again, by another name")
+
+    monkeypatch.setattr("pprint.PrettyPrinter.pformat", pretty)
+    browser = Browser(server)
+    browser.join()
+    assert server.sizes()[0] == 1
+    browser.lose()
