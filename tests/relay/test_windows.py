@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from tests.conftest import Log
 from tests.fakes import CAMPAIGN, CountingMetrics
 from tuleaprt.faults import Faults
-from tuleaprt.relay.windows import Windows
+from tuleaprt.relay.windows import RETRY_SECONDS, Windows
 from tuleaprt.tuleap.inputs import GraceEnded, WindowLost, WindowSeen, WindowUnsubscribed
 from tuleaprt.tuleap.presence import Presence
 from tuleaprt.wamp.publication import JsonText, Window
@@ -72,6 +72,17 @@ def test_a_window_that_is_not_has_its_grace(harness: Harness) -> None:
     assert harness.take() == []
     harness.clock.advance(1)
     assert harness.take() == [GraceEnded(window=ALICE, since=0)]
+
+
+def test_the_journal_is_told_again_as_long_as_nothing_comes_of_it(harness: Harness) -> None:
+    harness.enter(ALICE)
+    harness.clock.advance(GRACE)
+    harness.clock.advance(GRACE + RETRY_SECONDS)
+    assert harness.take() == [GraceEnded(window=ALICE, since=0)] * 2
+    harness.presence.grace_ended(ALICE, 0)
+    harness.clock.advance(GRACE + RETRY_SECONDS)
+    assert harness.take() == []
+    assert harness.clock.getDelayedCalls() == []
 
 
 def test_what_the_realm_tells_of_viewers_is_noted(harness: Harness) -> None:

@@ -13,6 +13,8 @@ from tuleaprt.tuleap.inputs import GraceEnded, Input, WindowLost, WindowSeen, Wi
 from tuleaprt.tuleap.presence import Presence
 from tuleaprt.wamp.publication import Window
 
+RETRY_SECONDS = 1
+
 
 class Call(Protocol):
     def cancel(self) -> None: ...
@@ -48,7 +50,7 @@ class Windows:
         self._session_of = session_of
         self._note = note
         self._faults = faults
-        self._absent: list[tuple[float, Window]] = []
+        self._absent: list[tuple[float, float, Window]] = []
         self._call: Call | None = None
         self._is_stopped = False
 
@@ -75,34 +77,37 @@ class Windows:
         if since is not None and session is not None:
             self._note(WindowSeen(window=window, session=session))
         elif since is not None and not self._is_stopped:
-            heappush(self._absent, (since, window))
-            self._arm()
+            self._wait(since + self._grace, since, window)
 
     def stop(self) -> None:
         """Say nothing more of those who are absent."""
         self._is_stopped = True
         self._absent.clear()
-        self._disarm()
-
-    def _arm(self) -> None:
-        self._disarm()
-        if self._absent:
-            due = self._absent[0][0] + self._grace
-            self._call = self._clock.callLater(max(0, due - self._clock.seconds()), self._end_graces)
-
-    def _disarm(self) -> None:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+
+    def _wait(self, due: float, since: float, window: Window) -> None:
+        heappush(self._absent, (due, since, window))
+        self._arm()
+
+    def _arm(self) -> None:
+        """For the first that is due; records come in order, so the next is not earlier."""
+        if self._absent and self._call is None:
+            delay = self._absent[0][0] - self._clock.seconds()
+            self._call = self._clock.callLater(max(0, delay), self._end_graces)
 
     def _end_graces(self) -> None:
         self._call = None
         now = self._clock.seconds()
         try:
-            while self._absent and self._absent[0][0] + self._grace <= now:
-                since, window = heappop(self._absent)
+            while self._absent and self._absent[0][0] <= now:
+                _, since, window = heappop(self._absent)
                 if self._presence.absent_since(window) == since:
                     self._note(GraceEnded(window=window, since=since))
+                if self._presence.absent_since(window) == since:
+                    # The journal has not taken it, and somebody would be shown for ever.
+                    self._wait(now + self._grace + RETRY_SECONDS, since, window)
         except Exception:
             self._faults.record("ending the grace of windows")
         self._arm()
