@@ -87,23 +87,23 @@ def departed(departure: Departure, campaigns: Campaigns) -> Draft:
 
 def podium_changed(topic: str, before: Podium, after: Podium) -> Draft:
     """The whole podium, for those to whom it is another than before."""
-    known = [it for it in dict.fromkeys((*before.scores, *after.scores)) if it is not None]
-    parts: dict[int, Kwargs | None] = {}
+    # Merged, not made a set of: rights are dear to hash, and dictionaries know their hashes.
+    known = [it for it in {**before.scores, **after.scores} if it is not None]
+    parts: dict[tuple[int, ...], Kwargs | None] = {}
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        seen = [it.admit(groups, user_id) for it in known]
-        kind = sum(1 << place for place, is_seen in enumerate(seen) if is_seen)
-        if kind not in parts:
-            admitted = {it for it, is_seen in zip(known, seen, strict=True) if is_seen}
-            standings = after.seen_by(admitted.__contains__)
-            is_new = standings != before.seen_by(admitted.__contains__)
-            parts[kind] = {"cmd": PODIUM, "data": standings} if is_new else None
-        return parts[kind]
+        seen = tuple(place for place, it in enumerate(known) if it.admit(groups, user_id))
+        if seen not in parts:
+            visible = [known[place] for place in seen]
+            standings = after.standings(visible)
+            is_new = standings != before.standings(visible)
+            parts[seen] = {"cmd": PODIUM, "data": standings} if is_new else None
+        return parts[seen]
 
     return partial(
         Publication,
         topic=topic,
-        kwargs={"cmd": PODIUM, "data": after.seen_by(lambda rights: True)},
+        kwargs={"cmd": PODIUM, "data": after.standings(after.scores)},
         view=view,
         submitters=submitters(*known),
         replay=Replay.LAST,

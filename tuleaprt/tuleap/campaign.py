@@ -89,7 +89,8 @@ class Campaigns:
         campaign = self._campaigns.get(topic)
         if campaign is None:
             return []
-        return campaign.ledger.podium.seen_by(lambda rights: may_see(identity, rights))
+        podium = campaign.ledger.podium
+        return podium.standings(rights for rights in podium.scores if may_see(identity, rights))
 
     def _view(self, viewing: Viewing, topic: str, at: float) -> list[PresenceChange]:
         if viewing.left == viewing.execution:

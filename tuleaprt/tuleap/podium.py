@@ -6,7 +6,7 @@ of rights: a podium is the sum of the few that he may see, whatever the size of 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,12 +49,14 @@ class Podium:
     scores: Mapping[Rights | None, Mapping[int, int]] = field(default_factory=dict)
     users: Mapping[int, JsonText] = field(default_factory=dict)
 
-    def seen_by(self, may_see: Callable[[Rights | None], bool]) -> list[Standing]:
-        """The highest score first; equal scores share a rank, and those below count all who are above."""
+    def standings(self, seen: Iterable[Rights | None]) -> list[Standing]:
+        """Of the points under these rights: the highest score first. Equal scores share a rank.
+
+        Those below count all who are above.
+        """
         total: Counter[int] = Counter()
-        for rights, scores in self.scores.items():
-            if may_see(rights):
-                total.update(scores)
+        for rights in seen:
+            total.update(self.scores.get(rights, {}))
         standings: list[Standing] = []
         for place, (user, score) in enumerate(sorted(total.items(), key=_highest_first), 1):
             shares = bool(standings) and standings[-1]["score"] == score
