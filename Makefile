@@ -2,7 +2,7 @@
 # make test    lint, types and every test
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
-# make bench   measure the fan-out
+# make bench   measure what it costs, beside its goals: FULL=1 for medians of three
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ fuzz: .venv/test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz
 
 bench: .venv/run
-	$(BIN)/python benchmarks/fanout.py $(BENCH)
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 .venv/bin/pip:
 	@.ci/require run
@@ -73,4 +73,4 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 clean:
 	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
-	rm -f twisted/plugins/dropin.cache
+	rm -f twisted/plugins/dropin.cache benchmarks/*.json

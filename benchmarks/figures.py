@@ -1,0 +1,115 @@
+"""From what was measured to the table, with the goals."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean, median
+from typing import NamedTuple
+
+from load import POSTS_PER_SECOND, Result
+
+GOAL_POSTS, GOAL_POSTS_YARD = 4000, 23_500
+"""So many posts per second to many boards are the goal where send() in C makes so many."""
+
+Results = Mapping[str, Sequence[Result]]
+"""Of one pass, by the names of the loads; "yard" is before those of the loop in C."""
+
+
+class Figure(NamedTuple):
+    """One line of the table. ``yard``: the same of the loop in C."""
+
+    name: str
+    what: str
+    value: float
+    unit: str
+    yard: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def goal(self) -> str:
+        if self.at_most is not None:
+            return f"≤ {number(self.at_most)}"
+        return "" if self.at_least is None else f"≥ {number(self.at_least)}"
+
+    @property
+    def mark(self) -> str:
+        if self.at_most is None and self.at_least is None:
+            return ""
+        is_met = (self.at_most is None or self.value <= self.at_most) and (
+            self.at_least is None or self.value >= self.at_least
+        )
+        return "✓" if is_met else "✗"
+
+
+def figures(found: Results) -> Iterator[Figure]:
+    """The table of one pass."""
+
+    def delivery(step: str) -> float:
+        return mean(it.delivery_us for it in found[step])
+
+    def rate(step: str) -> float:
+        return mean(it.deliveries / it.seconds for it in found[step])
+
+    for step in ("1000", "5000"):
+        ours, yard, who = delivery(step), delivery(f"yard {step}"), f"{int(step):,} subscribers"
+        yield Figure(f"cpu_{step}", f"{who}: CPU per delivery", ours, "µs", yard)
+        yield Figure(f"ratio_{step}", "  ratio to send() in C", ours / yard, "", at_most=1.25)
+        yield Figure(f"rate_{step}", "  deliveries", rate(step), "1/s", rate(f"yard {step}"))
+    above = delivery("1000")
+    for step, what in (
+        ("serializers", "1,000, a quarter each on MsgPack and CBOR"),
+        ("groups", "1,000 with 1,000 sets of groups"),
+    ):
+        yield Figure(f"cpu_{step}", f"{what}: CPU per delivery", delivery(step), "µs")
+        yield Figure(
+            f"ratio_{step}", "  ratio to all alike, on JSON", delivery(step) / above, "", at_most=1.2
+        )
+    many, yard_many = found["boards"][0], found["yard boards"][0]
+    rates = [it.posts / it.seconds for it in (many, yard_many)]
+    yield Figure("posts", "1,000 boards, 5 subscribers each: posts", rates[0], "1/s", rates[1])
+    # By CPU, because whatever else runs takes some of the clock from both, and not the same.
+    rates = [it.posts / it.cpu for it in (many, yard_many)]
+    least = rates[1] * GOAL_POSTS / GOAL_POSTS_YARD
+    yield Figure("posts_cpu", "  by each second of CPU", rates[0], "1/s", rates[1], at_least=least)
+    nobody, yard_nobody = found["nobody"][0].post_us, found["yard nobody"][0].post_us
+    yield Figure("cpu_post", "POST with no subscriber: CPU", nobody, "µs", yard_nobody, at_most=120)
+    opened = found["5000"][0]
+    yield Figure("cpu_open", "handshake to SUBSCRIBED: CPU", opened.open_cpu / 5000 * 1e6, "µs", at_most=450)
+    yield Figure("cpu_close", "  and to close it", opened.close_cpu / 5000 * 1e6, "µs")
+    yield Figure("memory", "idle connection: memory over the base", opened.open_kib / 5000, "KiB", at_most=10)
+    big, few = found["pace"][0].boards
+    pace = f"{POSTS_PER_SECOND} posts/s"
+    yield Figure("last_p99", f"{pace} to 1,000: p99 to the last", big.last_p99 * 1e3, "ms", at_most=20)
+    yield Figure("last_p50", "  p50 to the last", big.last_p50 * 1e3, "ms")
+    yield Figure("each_p99", "  p99 to each", big.p99 * 1e3, "ms")
+    yield Figure("each_p50", "  p50 to each", big.p50 * 1e3, "ms")
+    yield Figure("few_p99", f"{pace} to 5 on another board, just after: p99", few.p99 * 1e3, "ms", at_most=6)
+    yield Figure("few_p50", "  p50", few.p50 * 1e3, "ms")
+
+
+def medians(passes: Sequence[Results]) -> list[Figure]:
+    tables = [list(figures(it)) for it in passes]
+    merged = []
+    for same in zip(*tables, strict=True):
+        yards = [it.yard for it in same if it.yard is not None]
+        floors = [it.at_least for it in same if it.at_least is not None]
+        merged.append(
+            same[0]._replace(
+                value=median(it.value for it in same),
+                yard=median(yards) if yards else None,
+                at_least=median(floors) if floors else None,
+            )
+        )
+    return merged
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}".removesuffix(".00")
+
+
+def table(found: Sequence[Figure]) -> str:
+    lines = [("", "measured", "", "goal", "", "in C")]
+    for it in found:
+        yard = "" if it.yard is None else number(it.yard)
+        lines.append((it.what, number(it.value), it.unit, it.goal, it.mark, yard))
+    width = max(len(line[0]) for line in lines)
+    return "\n".join(f"{a:<{width}} {b:>9} {c:<4} {d:>8} {e:1} {f:>9}".rstrip() for a, b, c, d, e, f in lines)

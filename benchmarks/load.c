@@ -1,0 +1,590 @@
+/* The load: all browsers and Tuleap's poster in one process. With the argument "yard" it is the yardstick instead,
+   a server that does nothing but send().
+
+   Written to cost little beside the server that it loads. It encodes and signs nothing: Python hands it each message
+   of a browser's opening (load.py, which also describes what goes over stdin and stdout). Of what it receives it
+   reads the header of each frame, the type of the message and the order number, which stands in the same place of
+   every event. */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TEXT = 1, BINARY = 2, PING = 9, PONG = 10 };
+enum { UPGRADE, CHALLENGE, WELCOME, SUBSCRIBED, OPEN };
+enum { EVENT = 36, ROOM = 100000, DIGITS = 10, POSTERS = 64, MOST = 20000, PATIENCE = 10, ALARM = 300 };
+
+/* The example of RFC 6455: a nonce that never changes saves a SHA-1, and the server cannot tell. */
+#define NONCE "dGhlIHNhbXBsZSBub25jZQ=="
+#define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+struct text { char *data; size_t size; };
+
+struct connection {
+    int fd, state, board, opcode;
+    char protocol[16];
+    struct text say[3];
+    uint32_t next;   /* order number of the event to come */
+    size_t tail;     /* from the order number to the end of an event; 0: not known yet */
+    struct text rest; /* the beginning of a frame that has not come whole */
+};
+
+struct board { uint64_t delivered; uint32_t posted, subscribers; double *at, *last, *all; };
+
+struct poster { int fd, board, is_answered; size_t size; char buffer[4096]; };
+
+static struct connection *connections;
+static struct board *boards;
+static struct poster posters[POSTERS];
+static struct text request;
+static char *room, *order;
+static int size, board_count, poster_count, epoll, is_open_loop;
+static uint64_t posts, deliveries, bytes;
+static double progress;
+
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    printf("{\"failed\": \"");
+    vprintf(format, arguments);
+    printf("\"}\n");
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec it;
+    clock_gettime(CLOCK_MONOTONIC, &it);
+    return it.tv_sec + it.tv_nsec * 1e-9;
+}
+
+static double cpu(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+static void *room_for(size_t count, size_t each)
+{
+    void *found = calloc(count ? count : 1, each);
+    if (!found)
+        fail("no memory");
+    return found;
+}
+
+static void say(int fd, const void *data, size_t length)
+{
+    if (send(fd, data, length, MSG_NOSIGNAL) != (ssize_t)length)
+        fail("could not send: %s", strerror(errno));
+}
+
+static int dial(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        fail("could not connect: %s", strerror(errno));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    return fd;
+}
+
+static void watch(int fd, uint32_t index)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+        fail("epoll: %s", strerror(errno));
+}
+
+static long number(const char *digits)
+{
+    long value = 0;
+    for (int i = 0; i < DIGITS && digits[i] >= '0' && digits[i] <= '9'; i++)
+        value = value * 10 + digits[i] - '0';
+    return value;
+}
+
+static void write_number(char *digits, int count, uint32_t value)
+{
+    for (; count--; value /= 10)
+        digits[count] = '0' + value % 10;
+}
+
+/* Browsers */
+
+static void say_frame(int fd, int opcode, const char *payload, size_t length)
+{
+    unsigned char frame[8192] = {0x80 | opcode};
+    size_t head = 2;
+    uint32_t mask = (uint32_t)random();
+    if (length + 8 > sizeof frame)
+        fail("a message of %zu bytes is too long to be sent", length);
+    frame[1] = 0x80 | (length < 126 ? length : 126);
+    if (length >= 126) {
+        frame[2] = length >> 8;
+        frame[3] = length & 0xff;
+        head = 4;
+    }
+    memcpy(frame + head, &mask, 4);
+    for (size_t i = 0; i < length; i++)
+        frame[head + 4 + i] = payload[i] ^ frame[head + (i & 3)];
+    say(fd, frame, head + 4 + length);
+}
+
+/* The type of a WAMP message; JSON begins with a bracket, MsgPack and CBOR with the length of a short array. */
+static int type_of(const unsigned char *payload, size_t length)
+{
+    if (length < 3)
+        return -1;
+    if (payload[0] == '[')
+        return atoi((const char *)payload + 1);
+    if (payload[0] >> 4 == 9)
+        return payload[1];
+    return payload[1] == 0x18 ? payload[2] : payload[1];
+}
+
+static void delivered(struct connection *it, const char *payload, size_t length)
+{
+    struct board *board = &boards[it->board];
+    const char *found = payload + length - it->tail;
+    if (!it->tail) {
+        found = memmem(payload, length, "n=", 2);
+        it->tail = found ? (size_t)(payload + length - found) : 0;
+    }
+    if (!found || it->tail < DIGITS + 2 || it->tail > length || found[0] != 'n' || found[1] != '=')
+        fail("an event without its order number");
+    uint32_t got = number(found + 2);
+    if (got != it->next || got >= board->posted)
+        fail("lost, doubled or out of order: event %u came, %u was next of %u", got, it->next, board->posted);
+    it->next++;
+    board->delivered++;
+    deliveries++;
+    bytes += length;
+    if (is_open_loop) {
+        double at = now(), latency = at - board->at[got];
+        board->all[board->delivered - 1] = latency;
+        if (latency > board->last[got])
+            board->last[got] = latency;
+    }
+}
+
+static void message(struct connection *it, const char *payload, size_t length)
+{
+    static const int expected[] = {[CHALLENGE] = 4, [WELCOME] = 2, [SUBSCRIBED] = 33, [OPEN] = EVENT};
+    int type = type_of((const unsigned char *)payload, length);
+    if (type != expected[it->state])
+        fail("message %d was expected, %d came", expected[it->state], type);
+    if (it->state == OPEN)
+        delivered(it, payload, length);
+    else {
+        if (it->state < SUBSCRIBED)
+            say_frame(it->fd, it->opcode, it->say[it->state].data, it->say[it->state].size);
+        it->state++;
+        progress = now();
+    }
+}
+
+/* Both give how much they took: 0 when it is not whole yet. */
+
+static size_t upgraded(struct connection *it, const char *data, size_t length)
+{
+    const char *end = memmem(data, length, "\r\n\r\n", 4);
+    if (!end)
+        return 0;
+    size_t head = end + 4 - data;
+    if (strncmp(data, "HTTP/1.1 101 ", 13) || !memmem(data, head, ACCEPT, strlen(ACCEPT)) ||
+        !memmem(data, head, it->protocol, strlen(it->protocol)))
+        fail("no WebSocket was opened: %.12s", data);
+    say_frame(it->fd, it->opcode, it->say[0].data, it->say[0].size);
+    it->state++;
+    return head;
+}
+
+static size_t frame(struct connection *it, const char *data, size_t have)
+{
+    const unsigned char *head = (const unsigned char *)data;
+    size_t begin = 2, length;
+    if (have < 2)
+        return 0;
+    length = head[1];
+    if (length > 125) {
+        begin = length == 126 ? 4 : 10;
+        length = 0;
+        if (have < begin)
+            return 0;
+        for (size_t i = 2; i < begin; i++)
+            length = length << 8 | head[i];
+    }
+    if (have < begin + length)
+        return 0;
+    switch (head[0]) {
+    case 0x80 | TEXT:
+    case 0x80 | BINARY:
+        message(it, data + begin, length);
+        break;
+    case 0x80 | PING:
+        say_frame(it->fd, PONG, data + begin, length);
+        break;
+    default:
+        fail("the server sent a frame that begins with %02x", head[0]);
+    }
+    return begin + length;
+}
+
+static void receive(struct connection *it)
+{
+    static char buffer[1 << 20];
+    size_t have = it->rest.size, used = 0, taken;
+    if (have)
+        memcpy(buffer, it->rest.data, have);
+    ssize_t got = recv(it->fd, buffer + have, sizeof buffer - 1 - have, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        fail("the server ended a connection after %u events", it->next);
+    have += got;
+    while (used < have &&
+           (taken = (it->state == UPGRADE ? upgraded : frame)(it, buffer + used, have - used)))
+        used += taken;
+    it->rest.size = have - used;
+    if (it->rest.size) {
+        it->rest.data = realloc(it->rest.data, it->rest.size);
+        if (!it->rest.data)
+            fail("no memory");
+        memcpy(it->rest.data, buffer + used, it->rest.size);
+    }
+}
+
+/* Tuleap */
+
+static void post(struct poster *poster, int board)
+{
+    write_number(room, 6, ROOM + board);
+    write_number(order, DIGITS, boards[board].posted);
+    if (is_open_loop)
+        boards[board].at[boards[board].posted] = now();
+    poster->board = board;
+    poster->is_answered = 0;
+    boards[board].posted++;
+    posts++;
+    say(poster->fd, request.data, request.size);
+}
+
+static void answered(struct poster *it)
+{
+    ssize_t got = recv(it->fd, it->buffer + it->size, sizeof it->buffer - 1 - it->size, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        fail("the server ended a connection of the poster");
+    it->size += got;
+    it->buffer[it->size] = 0;
+    char *end = strstr(it->buffer, "\r\n\r\n"), *length = strcasestr(it->buffer, "content-length:");
+    if (!end || it->size < (size_t)(end + 4 - it->buffer) + (length ? atoi(length + 15) : 0))
+        return;
+    if (strncmp(it->buffer, "HTTP/1.1 200 ", 13))
+        fail("a post was answered by %.12s", it->buffer);
+    it->size = 0;
+    it->is_answered = 1;
+}
+
+static int is_everywhere(const struct poster *it)
+{
+    const struct board *board = &boards[it->board];
+    return it->is_answered && board->delivered == (uint64_t)board->posted * board->subscribers;
+}
+
+static void poll_for(int milliseconds)
+{
+    static struct epoll_event ready[256];
+    uint64_t before = deliveries;
+    int count = epoll_wait(epoll, ready, 256, milliseconds);
+    for (int i = 0; i < count; i++)
+        if (ready[i].data.u32 < (uint32_t)size)
+            receive(&connections[ready[i].data.u32]);
+        else {
+            answered(&posters[ready[i].data.u32 - size]);
+            progress = now();
+        }
+    if (deliveries != before)
+        progress = now();
+    else if (now() - progress > PATIENCE)
+        fail("nothing came for %d s, after %lu deliveries", PATIENCE, deliveries);
+}
+
+/* The phases */
+
+static void open_all(int port, int at_a_time, int is_plain)
+{
+    static char ask[512];
+    int opened = 0, begun = 0;
+    progress = now();
+    while (opened < size) {
+        for (; begun < size && begun - opened < at_a_time; begun++) {
+            struct connection *it = &connections[begun];
+            it->fd = dial(port);
+            watch(it->fd, begun);
+            int length = snprintf(ask, sizeof ask,
+                                  "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " NONCE "\r\n"
+                                  "Sec-WebSocket-Protocol: %s\r\n\r\n", it->protocol);
+            if (is_plain) {
+                /* The yardstick wants to know the board, and says one byte. */
+                length = snprintf(ask, sizeof ask, "S%06d", it->board);
+                say(it->fd, ask, length);
+                if (recv(it->fd, ask, 1, 0) != 1)
+                    fail("the yardstick does not answer");
+                it->state = OPEN;
+            } else
+                say(it->fd, ask, length);
+        }
+        if (!is_plain)
+            poll_for(1000);
+        /* In step: the first that is not open yet holds back those after it by at most at_a_time. */
+        while (opened < begun && connections[opened].state == OPEN)
+            opened++;
+    }
+}
+
+static void closed_loop(double seconds)
+{
+    double until = now() + seconds;
+    int busy = 1;
+    progress = now();
+    while (busy) {
+        busy = 0;
+        int is_over = now() >= until;
+        for (int i = 0; i < poster_count; i++) {
+            struct poster *it = &posters[i];
+            if (is_everywhere(it) && !is_over)
+                post(it, it->board + poster_count < board_count ? it->board + poster_count : i);
+            busy |= !is_everywhere(it);
+        }
+        if (busy)
+            poll_for(1000);
+    }
+}
+
+/* All boards at the same moment, the first one first: what the others have to wait for is in their latencies. */
+static double open_loop(double seconds, int rate)
+{
+    int count = seconds * rate, busy = 1;
+    double begun = now(), left, late = 0;
+    for (int i = 0; i < board_count; i++) {
+        boards[i].at = room_for(count, sizeof(double));
+        boards[i].last = room_for(count, sizeof(double));
+        boards[i].all = room_for((size_t)count * boards[i].subscribers, sizeof(double));
+        boards[i].posted = boards[i].delivered = 0;
+    }
+    for (int i = 0; i < size; i++)
+        connections[i].next = 0;
+    is_open_loop = 1;
+    progress = begun;
+    for (int n = 0; n < count; n++) {
+        double due = begun + (double)n / rate;
+        while ((left = due - now()) > 0)
+            poll_for(left * 1000);
+        late = -left > late ? -left : late;
+        for (int i = 0; i < board_count; i++) {
+            while (!posters[i].is_answered)
+                poll_for(1000);
+            post(&posters[i], i);
+        }
+    }
+    while (busy) {
+        busy = 0;
+        for (int i = 0; i < poster_count; i++)
+            busy |= !is_everywhere(&posters[i]);
+        if (busy)
+            poll_for(1000);
+    }
+    return late;
+}
+
+static int by_value(const void *one, const void *other)
+{
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+/* By nearest rank. */
+static size_t rank(size_t count, int percent) { return (count * percent + 99) / 100 - 1; }
+
+static void print_latencies(double late)
+{
+    printf(", \"late\": %.6f, \"boards\": [", late);
+    for (int i = 0; i < board_count; i++) {
+        struct board *it = &boards[i];
+        qsort(it->all, it->delivered, sizeof(double), by_value);
+        qsort(it->last, it->posted, sizeof(double), by_value);
+        printf("%s{\"p50\": %.6f, \"p99\": %.6f, \"last_p50\": %.6f, \"last_p99\": %.6f}", i ? ", " : "",
+               it->all[rank(it->delivered, 50)], it->all[rank(it->delivered, 99)], it->last[rank(it->posted, 50)],
+               it->last[rank(it->posted, 99)]);
+    }
+    printf("]");
+}
+
+/* The yardstick: one epoll, a post is read whole, answered, and sent on to its board. */
+static _Noreturn void yard(size_t frame_size, size_t request_size)
+{
+    static struct { int fd[5000], count; } places[1000];
+    static struct { char data[8192]; size_t have; } kept[MOST];
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    static char out[4096];
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof here;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    if (bind(listener, (struct sockaddr *)&here, length) < 0 || listen(listener, 1024) < 0 ||
+        getsockname(listener, (struct sockaddr *)&here, &length) < 0)
+        fail("could not listen: %s", strerror(errno));
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch(listener, listener);
+    printf("{\"port\": %d}\n", ntohs(here.sin_port));
+    memset(out, ' ', sizeof out);
+    out[0] = (char)(0x80 | TEXT);
+    out[1] = 126;
+    out[2] = (frame_size - 4) >> 8;
+    out[3] = (frame_size - 4) & 0xff;
+    memcpy(out + 4, "[36,", 4);
+    for (;;) {
+        struct epoll_event ready[256];
+        int count = epoll_wait(epoll, ready, 256, -1);
+        for (int i = 0; i < count; i++) {
+            int fd = ready[i].data.u32;
+            if (fd == listener) {
+                fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+                if (fd < 0 || fd >= MOST)
+                    fail("could not accept: %s", strerror(errno));
+                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+                watch(fd, fd);
+                continue;
+            }
+            ssize_t got = recv(fd, kept[fd].data + kept[fd].have, sizeof kept[fd].data - 1 - kept[fd].have, 0);
+            if (got <= 0) {
+                close(fd);
+                continue;
+            }
+            kept[fd].have += got;
+            if (kept[fd].data[0] == 'S') {
+                int board = number(kept[fd].data + 1) % 1000;
+                if (places[board].count == 5000)
+                    fail("too many subscribers for the yardstick");
+                places[board].fd[places[board].count++] = fd;
+                kept[fd].have = 0;
+                say(fd, ".", 1);
+            } else if (kept[fd].have >= request_size) {
+                char *board = memmem(kept[fd].data, request_size, "\"room_id\":", 10);
+                char *mark = memmem(kept[fd].data, request_size, "n=", 2);
+                int place = board ? (number(board + 10) - ROOM) % 1000 : 0;
+                if (!board || !mark || place < 0)
+                    fail("not a post");
+                memcpy(out + frame_size - DIGITS - 2, mark, DIGITS + 2);
+                kept[fd].have = 0;
+                say(fd, answer, sizeof answer - 1);
+                for (int j = 0; j < places[place].count; j++)
+                    say(places[place].fd[j], out, frame_size);
+            }
+        }
+    }
+}
+
+static struct text from_hex(const char *hex)
+{
+    struct text it = {room_for(strlen(hex) / 2 + 1, 1), strlen(hex) / 2};
+    for (size_t i = 0; i < it.size; i++) {
+        unsigned value = 0;
+        sscanf(hex + 2 * i, "%2x", &value);
+        it.data[i] = value;
+    }
+    return it;
+}
+
+static char *line(void)
+{
+    static char *text;
+    static size_t room_of_text;
+    ssize_t length = getline(&text, &room_of_text, stdin);
+    if (length <= 0)
+        exit(0);
+    text[length - 1] = 0;
+    return text;
+}
+
+int main(int count, char **arguments)
+{
+    int public, private, rate, at_a_time, is_plain;
+    double warm, seconds;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    alarm(ALARM);
+    if (count == 4 && !strcmp(arguments[1], "yard"))
+        yard(atoi(arguments[2]), atoi(arguments[3]));
+    if (sscanf(line(), "%d %d %d %d %d %d %d %d %lf %lf", &public, &private, &size, &board_count, &poster_count,
+               &at_a_time, &is_plain, &rate, &warm, &seconds) != 10)
+        fail("the first line of the plan is not understood");
+    request = from_hex(line());
+    room = memmem(request.data, request.size, "\"room_id\":", 10);
+    order = memmem(request.data, request.size, "n=", 2);
+    if (!room || !order || poster_count > POSTERS || poster_count > board_count || size > MOST)
+        fail("the plan cannot be followed");
+    room += 10;
+    order += 2;
+    connections = room_for(size, sizeof *connections);
+    boards = room_for(board_count, sizeof *boards);
+    for (int i = 0; i < size; i++) {
+        struct connection *it = &connections[i];
+        char *next = line();
+        it->board = atoi(strsep(&next, " "));
+        if (it->board < 0 || it->board >= board_count)
+            fail("there is no board %d", it->board);
+        boards[it->board].subscribers++;
+        snprintf(it->protocol, sizeof it->protocol, "%s", strsep(&next, " "));
+        it->opcode = strcmp(it->protocol, "wamp.2.json") ? BINARY : TEXT;
+        for (int j = 0; j < 3 && next; j++)
+            it->say[j] = from_hex(strsep(&next, " "));
+    }
+    printf("{\"planned\": %d}\n", size);
+    line();
+
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    double begun = now();
+    open_all(public, at_a_time, is_plain);
+    for (int i = 0; i < poster_count; i++) {
+        posters[i].fd = dial(private);
+        posters[i].board = i;
+        posters[i].is_answered = 1;
+        watch(posters[i].fd, size + i);
+    }
+    printf("{\"seconds\": %.6f}\n", now() - begun);
+    line();
+
+    closed_loop(warm);
+    printf("{\"posts\": %lu}\n", posts);
+    line();
+
+    double late = 0, busy = cpu();
+    posts = deliveries = bytes = 0;
+    begun = now();
+    if (rate)
+        late = open_loop(seconds, rate);
+    else
+        closed_loop(seconds);
+    double took = now() - begun;
+    busy = cpu() - busy;
+    uint64_t wanted = deliveries;
+    poll_for(100);
+    if (deliveries != wanted)
+        fail("doubled: %lu deliveries too many", deliveries - wanted);
+    printf("{\"seconds\": %.6f, \"posts\": %lu, \"deliveries\": %lu, \"event_bytes\": %.1f, \"busy\": %.3f", took, posts,
+           deliveries, deliveries ? (double)bytes / deliveries : 0, busy / took);
+    if (rate)
+        print_latencies(late);
+    printf("}\n");
+    line();
+    return 0;
+}

@@ -1,0 +1,226 @@
+"""The load that load.c makes: what it is told, and what it measured.
+
+It reads from stdin: one line of numbers (``Plan.head``), the post in hexadecimal, and a line for each
+browser with its board, subprotocol and the three messages that it says. Then it goes through its phases:
+plan, open, warm, measure. It ends each with a line of JSON and waits for a line, so that the server's CPU can
+be read when nothing happens.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import cbor2
+import jwt
+import msgspec
+from server import ROOT, Failed, Server, cpu_seconds, machine_seconds, pin, resident_kib
+
+SAMPLE = ROOT / "tests/fixtures/tuleap/wire/kanban_item_move.body"
+FRAME_BYTES = 290
+GROUPS = ("@site_active", "@gpig_project_members")
+FIRST_ROOM, FIRST_USER, TICKET_SECONDS = 100_000, 1000, 1800
+HELLO, AUTHENTICATE, SUBSCRIBE, EVENT = 1, 5, 32, 36
+JSON, MSGPACK, CBOR = "wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"
+WRITERS: Mapping[str, Callable[[Any], bytes]] = {
+    JSON: msgspec.json.encode,
+    MSGPACK: msgspec.msgpack.encode,
+    CBOR: cbor2.dumps,
+}
+POSTS_PER_SECOND = 20
+AT_A_TIME = 32
+"""Connections that are opening: fewer than Twisted's backlog of 50, past which a SYN is lost for a second."""
+SETTLE_SECONDS = 0.3
+
+
+class Browser(NamedTuple):
+    """Who subscribes to a board."""
+
+    board: int = 0
+    protocol: str = JSON
+    groups: Sequence[str] = GROUPS
+
+    def line(self, user: int, key: str) -> str:
+        claims = {
+            "data": {"user_id": FIRST_USER + user, "user_rights": self.groups},
+            "exp": time.time() + TICKET_SECONDS,
+        }
+        hello = [HELLO, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"], "authid": "x"}]
+        topic = f"org.tuleap.kanban.{FIRST_ROOM + self.board}"
+        messages = (
+            hello,
+            [AUTHENTICATE, jwt.encode(claims, key, algorithm="HS512"), {}],
+            [SUBSCRIBE, 1, {}, topic],
+        )
+        write = WRITERS[self.protocol]
+        return " ".join((str(self.board), self.protocol, *(write(it).hex() for it in messages)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One load. ``posters`` posts are under way at a time, or ``rate`` posts a second go to each board."""
+
+    browsers: Sequence[Browser] = field(repr=False)
+    boards: int = 1
+    posters: int = 1
+    rate: int = 0
+    warm: float = 0.7
+    seconds: float
+
+    def head(self, ports: tuple[int, int], *, plain: bool) -> str:
+        counts = (len(self.browsers), self.boards, self.posters, AT_A_TIME, int(plain), self.rate)
+        return " ".join(map(str, (*ports, *counts, self.warm, self.seconds)))
+
+
+class Latency(NamedTuple):
+    """From the post to a subscriber, and to the last one, in seconds."""
+
+    p50: float
+    p99: float
+    last_p50: float
+    last_p99: float
+
+
+class Result(NamedTuple):
+    """``cpu``: seconds of the server's while it was measured; ``busy``: the load's, of a core."""
+
+    seconds: float
+    posts: int
+    deliveries: int
+    event_bytes: float
+    busy: float
+    cpu: float
+    late: float = 0
+    boards: Sequence[Latency] = ()
+    open_cpu: float = 0
+    """CPU seconds of the server's until all had subscribed."""
+    close_cpu: float = 0
+    """The same from the end of what was measured until all connections have ended."""
+    open_kib: int = 0
+    """What the server's memory had grown by then."""
+    others: float = 0
+    """Of a core: what was busy while it was measured and is neither the server nor the load."""
+
+    @property
+    def delivery_us(self) -> float:
+        return self.cpu / self.deliveries * 1e6
+
+    @property
+    def post_us(self) -> float:
+        return self.cpu / self.posts * 1e6
+
+
+def build(folder: Path) -> Path:
+    program = folder / "load"
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(ROOT / "benchmarks/load.c")]
+    try:
+        subprocess.run(command, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(f"the load is in C, and could not be compiled: {error}") from None
+    return program
+
+
+def request() -> bytes:
+    """A body that Tuleap posts, with an event of about FRAME_BYTES; its data end with the order number."""
+    body = json.loads(SAMPLE.read_bytes())
+    # Nobody is the sender's window, so nobody is left out.
+    body |= {"sender_uuid": None, "room_id": FIRST_ROOM}
+    body["data"]["from_column"] = f"n={0:010}"
+    cards = body["data"]["ordered_destination_column_items_ids"]
+    event = [EVENT, 1, 2**53, {}, [], {"cmd": body["cmd"], "data": body["data"]}]
+    while len(msgspec.json.encode(event)) < FRAME_BYTES - 4:
+        cards.append(cards[-1] + 1)
+    text = msgspec.json.encode(body)
+    head = (
+        "POST /message HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(text)}\r\n\r\n"
+    )
+    return head.encode() + text
+
+
+class Talk:
+    """A context: a load.c that runs, on a core. Killed at the end."""
+
+    def __init__(self, command: Sequence[str | Path], core: int | None) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+        pin(self.pid, core)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, cls: object, error: object, traceback: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def say(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """
+        Raises:
+            Failed: what it was to do went wrong. That it takes for ever is seen to by its alarm().
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed(f"the load generator has ended with {self._process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        if text := found.get("failed"):
+            raise Failed(text)
+        return found
+
+
+class Bench:
+    """Measures plans: ``cores`` are the server's and the load's."""
+
+    def __init__(self, program: Path, cores: tuple[int | None, int | None]) -> None:
+        self._program = program
+        self._cores = cores
+
+    def server(self, plan: Plan) -> Result:
+        with Server(self._cores[0]) as server:
+            lines = [it.line(user, server.key) for user, it in enumerate(plan.browsers)]
+            return self._measure(plan, server.pid, plan.head(server.ports, plain=False), lines)
+
+    def yard(self, plan: Plan) -> Result:
+        """The same by a loop of send() in C, with as little around it as can be."""
+        sizes = (str(FRAME_BYTES), str(len(request())))
+        with Talk([self._program, "yard", *sizes], self._cores[0]) as yard:
+            port = yard.hear()["port"]
+            lines = [f"{it.board} {it.protocol}" for it in plan.browsers]
+            return self._measure(plan, yard.pid, plan.head((port, port), plain=True), lines)
+
+    def _measure(self, plan: Plan, pid: int, head: str, lines: Sequence[str]) -> Result:
+        with Talk([self._program], self._cores[1]) as load:
+            load.say("\n".join((head, request().hex(), *lines)))
+            load.hear()
+            before, kib = cpu_seconds(pid), resident_kib(pid)
+            load.say("open")
+            load.hear()
+            opened, open_kib = settled_cpu_seconds(pid) - before, resident_kib(pid) - kib
+            load.say("warm")
+            load.hear()
+            before, machine = cpu_seconds(pid), machine_seconds()
+            load.say("measure")
+            found = load.hear()
+            cpu, machine = cpu_seconds(pid) - before, machine_seconds() - machine
+        closed = settled_cpu_seconds(pid) - before - cpu
+        found["boards"] = [Latency(**it) for it in found.get("boards", ())]
+        others = (machine - cpu) / found["seconds"] - found["busy"]
+        return Result(**found, cpu=cpu, open_cpu=opened, close_cpu=closed, open_kib=open_kib, others=others)
+
+
+def settled_cpu_seconds(pid: int) -> float:
+    """When the process has nothing more to do."""
+    found = -1.0
+    for _ in range(30):
+        if found == (found := cpu_seconds(pid)):
+            break
+        time.sleep(SETTLE_SECONDS)
+    return found

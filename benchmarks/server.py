@@ -1,0 +1,130 @@
+"""The server that is measured, on a core of its own, and what the operating system says of a process."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS, STOP_SECONDS = 30, 10
+ANYWHERE = '["tcp:0:interface=127.0.0.1"]'
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """The benchmark has no result; the text says why."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, in seconds, to a clock tick (10 ms)."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 of proc(5).
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def machine_seconds() -> float:
+    """The time that all cores were busy so far, in seconds."""
+    ticks = [int(it) for it in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+    # The fourth and fifth of proc(5) are idle time.
+    return (sum(ticks) - ticks[3] - ticks[4]) / CLOCK_TICKS
+
+
+def resident_kib(pid: int) -> int:
+    found = re.search(r"^VmRSS:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def pin(pid: int, core: int | None) -> None:
+    """None: wherever it likes."""
+    if core is not None:
+        os.sched_setaffinity(pid, {core})
+
+
+class Server:
+    """A context: ``twistd tuleaprt``, ready, on ports of its own."""
+
+    def __init__(self, core: int | None) -> None:
+        self.key = secrets.token_urlsafe(64)
+        self._ports: dict[str, int] = {}
+        self._core = core
+        self._last_lines: deque[str] = deque(maxlen=15)
+
+    def __enter__(self) -> Self:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
+        environment |= {
+            # What is measured is this checkout, whichever is installed.
+            "PYTHONPATH": str(ROOT),
+            "PRIVATE_KEY": self.key,
+            "TULEAPRT_LISTEN__PRIVATE": ANYWHERE,
+            "TULEAPRT_LISTEN__PUBLIC": ANYWHERE,
+        }
+        twistd = Path(sys.executable).with_name("twistd")
+        self._process = subprocess.Popen(
+            [str(twistd), "-n", "--pidfile=", "tuleaprt"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            pin(self._process.pid, self._core)
+            self._wait_until_ready()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, cls: object, error: object, traceback: object) -> None:
+        self._stop()
+        self._reading.join(STOP_SECONDS)
+        if isinstance(error, (Failed, OSError)):
+            code, lines = self._process.returncode, "".join(self._last_lines)
+            error.add_note(f"The server's exit code is {code} (-15 is by us). Its last lines:\n{lines}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Where browsers connect, and where Tuleap posts."""
+        return self._ports["public"], self._ports["private"]
+
+    def _wait_until_ready(self) -> None:
+        assert self._process.stdout is not None
+        overdue = threading.Timer(START_SECONDS, self._process.kill)
+        overdue.start()
+        try:
+            ready = any(self._read(line) for line in self._process.stdout)
+        finally:
+            overdue.cancel()
+        if not ready:
+            code = self._process.wait()
+            raise Failed(f"the server ended (code {code}) before it was ready:\n{''.join(self._last_lines)}")
+        # A pipe that nobody reads would fill up and stop the server. Connections are lost when we close them.
+        lines = (line for line in self._process.stdout if "closed: connection lost" not in line)
+        self._reading = threading.Thread(target=self._last_lines.extend, args=(lines,), daemon=True)
+        self._reading.start()
+
+    def _read(self, line: str) -> bool:
+        self._last_lines.append(line)
+        if found := re.search(r"(private|public) site listens on \S+:(\d+)\s*$", line):
+            self._ports[found[1]] = int(found[2])
+        return line.rstrip().endswith("tuleaprt is ready") and self._ports.keys() == {"private", "public"}
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
