@@ -494,14 +494,13 @@ static _Noreturn void yard(size_t frame_size, size_t request_size)
     }
 }
 
+static int nibble(char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; }
+
 static struct text from_hex(const char *hex)
 {
     struct text it = {room_for(strlen(hex) / 2 + 1, 1), strlen(hex) / 2};
-    for (size_t i = 0; i < it.size; i++) {
-        unsigned value = 0;
-        sscanf(hex + 2 * i, "%2x", &value);
-        it.data[i] = value;
-    }
+    for (size_t i = 0; i < it.size; i++)
+        it.data[i] = nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]);
     return it;
 }
 
