@@ -1,9 +1,12 @@
 """The fan-out: who gets which frame, when, and in which order."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, CountingMetrics, identity, publication
@@ -138,7 +141,7 @@ def test_events_leave_in_order_across_topics_and_replies_behind_them(harness: Ha
     harness.listen(listener, topic="other.topic")
     harness.publish(event("first"))
     harness.publish(publication({"cmd": "x", "data": "second"}, topic="other.topic"))
-    harness.fanout.then(lambda: journal.append("reply"))
+    harness.fanout.then(lambda: journal.append("reply"), listener)
     harness.publish(event("third"))
     run(harness)
     assert journal == ["first", "second", "reply", "third"]
@@ -244,3 +247,101 @@ def test_it_may_be_stopped_by_what_it_does(harness: Harness, log: Log) -> None:
     run(harness)
     assert harness.metrics.deliveries == 1
     assert log.tracebacks == []
+
+
+# Lanes.
+
+
+def test_a_large_board_does_not_hold_up_a_small_one(harness: Harness) -> None:
+    crowd, few = [Listener() for _ in range(4 * SLICE)], [Listener() for _ in range(5)]
+    harness.listen(*crowd)
+    harness.listen(*few, topic="other.topic")
+    harness.publish(event(1))
+    harness.publish(publication({"cmd": "x", "data": 2}, topic="other.topic"))
+    harness.turn()
+    harness.turn()
+    assert [len(it.frames) for it in few] == [1] * 5
+    assert sum(len(it.frames) for it in crowd) <= SLICE
+
+
+def test_a_large_board_does_not_hold_up_the_replies_to_others(harness: Harness) -> None:
+    other, done = Listener(), list[str]()
+    harness.listen(*[Listener() for _ in range(4 * SLICE)])
+    harness.publish(event(1))
+    harness.fanout.then(lambda: done.append("reply"), other)
+    harness.turn()
+    harness.turn()
+    assert done == ["reply"]
+
+
+def test_small_boards_do_not_hold_up_a_large_one(harness: Harness) -> None:
+    crowd, few = [Listener() for _ in range(2 * SLICE)], [Listener() for _ in range(SLICE)]
+    harness.listen(*crowd)
+    harness.listen(*few, topic="other.topic")
+    harness.publish(event(1))
+    for _ in range(9):
+        harness.publish(publication({"cmd": "x", "data": 2}, topic="other.topic"))
+    for _ in range(3):
+        harness.turn()
+    assert sum(len(it.frames) for it in crowd) == 2 * SLICE
+
+
+def test_what_waits_for_everything_waits_for_both_lanes(harness: Harness) -> None:
+    crowd, few = [Listener() for _ in range(2 * SLICE)], [Listener() for _ in range(SLICE)]
+    harness.listen(*crowd)
+    harness.listen(*few, topic="other.topic")
+    harness.publish(event(1))
+    for _ in range(9):
+        harness.publish(publication({"cmd": "x", "data": 2}, topic="other.topic"))
+    served: list[set[int]] = []
+    harness.fanout.then(lambda: served.append({len(it.frames) for it in (*crowd, *few)}))
+    run(harness)
+    assert served == [{1, 9}]
+
+
+def test_nothing_is_remembered_of_what_is_past(harness: Harness, log: Log) -> None:
+    listener = Listener()
+    harness.listen(listener, *[Listener() for _ in range(2 * SLICE)])
+    harness.publish(event(1))
+    harness.publish(publication(view=lambda groups, user_id: 1 // 0))  # type: ignore[arg-type, return-value]
+    harness.fanout.then(lambda: None, listener)
+    harness.fanout.then(lambda: None)
+    run(harness)
+    assert (harness.fanout._crowds, harness.fanout._waiting) == ({}, {})
+    assert log.tracebacks != []
+
+
+STEP = st.one_of(
+    st.tuples(st.just("publish"), st.integers(0, 3)),
+    st.tuples(st.just("reply"), st.integers(0, 7)),
+    st.just(("turn", 0)),
+)
+CROWD = st.sets(st.integers(0, 7), min_size=4, max_size=6)
+FEW = st.sets(st.integers(0, 7), max_size=3)
+
+
+@settings(max_examples=300)
+@given(st.tuples(CROWD, CROWD, FEW, FEW), st.lists(STEP, min_size=10, max_size=60))
+def test_to_any_one_session_all_leaves_in_the_order_in_which_it_came(
+    audiences: Sequence[set[int]], steps: list[tuple[str, int]]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuleaprt.transport.fanout.SLICE", 3)
+        harness = Harness(TurningClock())
+        journals: list[list[object]] = [[] for _ in range(8)]
+        expected: list[list[object]] = [[] for _ in range(8)]
+        listeners = [Listener(journal) for journal in journals]
+        for topic, audience in enumerate(audiences):
+            harness.listen(*(listeners[it] for it in audience), topic=f"topic.{topic}")
+        for number, (kind, which) in enumerate(steps):
+            if kind == "publish":
+                harness.publish(publication({"cmd": "x", "data": number}, topic=f"topic.{which}"))
+                for it in audiences[which]:
+                    expected[it].append(number)
+            elif kind == "reply":
+                expected[which].append(number)
+                harness.fanout.then(partial(journals[which].append, number), listeners[which])
+            else:
+                harness.turn()
+        run(harness)
+        assert journals == expected

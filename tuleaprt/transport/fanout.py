@@ -1,13 +1,18 @@
 """The fan-out: dispatches become frames on connections, in slices, in order.
 
-There is one queue. To any one session its events leave in the order in which they were published, and a
-reply leaves after the events that were published before it, because replies queue behind them.
+To any one session its events leave in the order in which they were published, and a reply leaves after the
+events that were published before it.
+
+There are two lanes, each in its own order, and each has a slice in every turn. The long one is for dispatches
+to more receivers than a slice, and for whatever would overtake one of those on its way to the same session.
+All else takes the quick one, so that a large board does not hold up the others. A job of the long lane waits
+until what was queued before it in the quick one has been done.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Protocol, cast
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
+from itertools import count, islice
+from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -16,6 +21,7 @@ from tuleaprt.metrics import Metrics
 from tuleaprt.transport.frames import WireFormat, event_frame
 from tuleaprt.wamp.broker import Answer, Dispatch
 from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.subscriptions import Subscription
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
@@ -41,12 +47,27 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is under way."""
 
-    __slots__ = ("dispatch", "left", "rest")
+    __slots__ = ("dispatch", "left", "number", "rest")
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, number: int, dispatch: Dispatch) -> None:
+        self.number = number
         self.dispatch = dispatch
         self.left = len(dispatch.receivers)
         self.rest = iter(dispatch.receivers)
+
+
+class _Action:
+    """What is done in its turn, for a session if it is for one."""
+
+    __slots__ = ("do", "number", "session")
+
+    def __init__(self, number: int, do: Callable[[], None], session: Hashable | None) -> None:
+        self.number = number
+        self.do = do
+        self.session = session
+
+
+_Lane = deque[_Delivery | _Action]
 
 
 class Fanout:
@@ -56,7 +77,13 @@ class Fanout:
         self._clock = clock
         self._metrics = metrics
         self._faults = faults
-        self._queue: deque[_Delivery | Callable[[], None]] = deque()
+        self._numbers = count()
+        self._quick: _Lane = deque()
+        self._long: _Lane = deque()
+        self._crowds: Counter[Subscription] = Counter()
+        """The subscriptions that the long lane serves."""
+        self._waiting: Counter[Hashable] = Counter()
+        """The sessions for which there is an action in the long lane."""
         self._call: IDelayedCall | None = None
         self._is_working = False
 
@@ -66,50 +93,87 @@ class Fanout:
         Tuleap's user waits for the answer to the post. It is in a buffer now, and leaves when the reactor
         next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
         """
-        self._queue.append(_Delivery(dispatch))
+        delivery = _Delivery(next(self._numbers), dispatch)
+        if delivery.left > SLICE or (self._long and any(map(self._is_behind, dispatch.receivers))):
+            self._crowds[dispatch.subscription] += 1
+            self._long.append(delivery)
+        else:
+            self._quick.append(delivery)
         if self._call is None and not self._is_working:
             self._call = self._clock.callLater(0, self._schedule)
 
-    def then(self, action: Callable[[], None]) -> None:
-        """Do it when all that is queued now has been done: at once, if nothing is."""
-        if self._queue or self._is_working:
-            self._queue.append(action)
+    def then(self, do: Callable[[], None], session: Hashable | None = None) -> None:
+        """Do it when all that is queued now for this session has been done, or for all sessions.
+
+        At once, if nothing is queued.
+        """
+        if not (self._quick or self._long or self._is_working):
+            do()
+        elif not self._long or (session is not None and not self._is_behind(session)):
+            self._quick.append(_Action(next(self._numbers), do, session))
+        elif session is not None:
+            self._waiting[session] += 1
+            self._long.append(_Action(next(self._numbers), do, session))
         else:
-            action()
+            self._long.append(_Action(next(self._numbers), lambda: self.then(do), None))
 
     def stop(self) -> None:
         """Drop what is queued."""
-        self._queue.clear()
+        self._quick.clear()
+        self._long.clear()
+        self._crowds.clear()
+        self._waiting.clear()
         if self._call is not None:
             self._call.cancel()
             self._call = None
+
+    def _is_behind(self, session: Any) -> bool:
+        """Whether something in the long lane may be for this session."""
+        return session in self._waiting or any(session in it.subscribers for it in self._crowds)
 
     def _schedule(self) -> None:
         self._call = self._clock.callLater(0, self._turn)
 
     def _turn(self) -> None:
+        self._call = None
+        self._is_working = True
+        self._serve(self._quick)
+        self._serve(self._long)
+        self._is_working = False
+        if self._quick or self._long:
+            self._schedule()
+
+    def _serve(self, lane: _Lane) -> None:
         """Serve the next receivers, and do whatever stands between them.
 
         Actions are not counted: were there a limit to them too, a peer that asks faster than that would
         make everybody wait behind its answers.
         """
-        self._call = None
-        self._is_working = True
         budget = SLICE
-        while self._queue and budget > 0:
-            job = self._queue.popleft()
+        while lane and budget > 0:
+            if lane is self._long and self._quick and self._quick[0].number < lane[0].number:
+                break
+            job = lane.popleft()
             try:
-                if isinstance(job, _Delivery):
+                if isinstance(job, _Action):
+                    job.do()
+                else:
                     budget -= self._send(job, budget)
                     if job.left:
-                        self._queue.appendleft(job)
-                else:
-                    job()
+                        lane.appendleft(job)
+                        continue
             except Exception:
                 self._faults.record("in the fan-out")
-        self._is_working = False
-        if self._queue:
-            self._schedule()
+            if lane is self._long:
+                self._is_past(job)
+
+    def _is_past(self, job: _Delivery | _Action) -> None:
+        """Nothing has to stay behind it any more."""
+        counter: Counter[Any] = self._waiting if isinstance(job, _Action) else self._crowds
+        key = job.session if isinstance(job, _Action) else job.dispatch.subscription
+        counter[key] -= 1
+        if counter[key] <= 0:
+            del counter[key]
 
     def _send(self, job: _Delivery, most: int) -> int:
         """Send to the next receivers, and say how many have had their turn."""

@@ -41,14 +41,15 @@ class Line(Writer):
 
     def send(self, message: Message, until: float = math.inf) -> None:
         frame = self.format.frame(message.marshal())
-        self._connection.hub.fanout.then(lambda: self._write(frame, until))
+        self._connection.hub.fanout.then(lambda: self._write(frame, until), self._connection.session)
 
     def _write(self, frame: bytes, until: float) -> None:
         if until == math.inf or self._connection.hub.clock.seconds() < until:
             self.write(frame)
 
     def close(self, end: End, detail: str = "") -> None:
-        self._connection.hub.fanout.then(lambda: self._connection.end(end, detail))
+        connection = self._connection
+        connection.hub.fanout.then(lambda: connection.end(end, detail), connection.session)
 
     def wake_at(self, when: float) -> None:
         self._connection.wake_at(when)
