@@ -179,6 +179,13 @@ def test_a_seed_replaces_everything(ledger: Ledger) -> None:
     assert scores(ledger.podium) == {102: 2}
 
 
+def test_a_seed_does_not_resurrect_what_it_does_not_list(ledger: Ledger) -> None:
+    ledger.delete(39)
+    ledger.replace({}, {})
+    update(ledger, 39, "passed", 101)
+    assert ledger.podium == Podium()
+
+
 STATUS = st.sampled_from(["notrun", "passed", "failed", "blocked"])
 STEP = st.one_of(
     st.tuples(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.campaigns import ALICE, MEMBERS, create, presence, rights, update
 from tests.fakes import MEMBER, WIRE, message
 from tuleaprt.tuleap import publications
 from tuleaprt.tuleap.campaign import Campaigns
@@ -79,3 +81,21 @@ def test_the_lists_of_its_audience_weigh_too() -> None:
     audience = Audience(exclude_authid=frozenset({"1", "2"}))
     (publication,) = publications_for(message(), lambda index: 1, audience)
     assert publication.size == message().size + audience.weight
+
+
+def test_a_message_obeys_todays_rights_even_of_a_campaign_that_was_forgotten_meanwhile() -> None:
+    campaigns = Campaigns(max=1, idle_seconds=9)
+
+    def publish(body: dict[str, Any]) -> Publication:
+        made = publications.publications_for(
+            Post(message=decode(json.dumps(body).encode())), 1000, campaigns, lambda index: index
+        )
+        return made[0]
+
+    told = publish(update(ALICE, 39, "passed"))
+    publish(create(1, campaign=10))
+    members = frozenset(MEMBERS)
+    assert told.view(members, None) is not None
+    publish(presence(ALICE, 39, rights=rights(artifact=["@ug_158"])))
+    assert told.view(members, None) is None
+    assert told.view(members | {"@ug_158"}, None) is not None

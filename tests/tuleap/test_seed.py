@@ -48,7 +48,7 @@ def test_each_entry_is_a_result() -> None:
         39: Result(status="passed", author=101, is_automated=False, rights=rights()),
         40: Result(status="notrun", author=None, is_automated=True, rights=rights()),
     }
-    assert users == {101: JsonText(json.dumps(USER).encode())}
+    assert users == {101: JsonText(b'{"id":101,"real_name":"Alice"}')}
 
 
 def test_without_rights_they_are_unknown() -> None:

@@ -143,10 +143,10 @@ class Ledger:
         self._put(execution, None, {})
 
     def replace(self, results: Mapping[int, Result], users: Mapping[int, JsonText]) -> None:
-        """These are the results, and there are no others."""
+        """These are the results, and no others. What was deleted stays so, unless it is among them."""
         known = {**self.podium.users, **users}
         self._results = dict(results)
-        self._deleted.clear()
+        self._deleted.difference_update(results)
         points = Counter(point for result in results.values() if (point := result.point) is not None)
         scores: dict[Rights | None, dict[int, int]] = {}
         for (rights, user), count in points.items():

@@ -8,7 +8,7 @@ What has data of the server's own is in announcements.py. The same inputs in the
 publications on every node.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from tuleaprt.tuleap import inputs
@@ -19,8 +19,6 @@ from tuleaprt.tuleap.message import Message
 from tuleaprt.tuleap.presence import Departure, PresenceChange
 from tuleaprt.tuleap.rights import Rights
 from tuleaprt.wamp.publication import Audience, Kwargs, Publication
-
-NONE_KNOWN: Mapping[int, Rights] = {}
 
 
 def publications_for(
@@ -63,13 +61,13 @@ def _of_message(
 ) -> Iterator[Draft]:
     command = message.command
     if command is None:
-        yield _verbatim(message, audience)
+        yield _verbatim(message, audience, lambda: message.rights)
         return
     campaign = campaigns.campaign(message.topic, at)
     before = campaign.ledger.podium
     changes = campaigns.apply(command, message.rights, campaign, at)
     if not isinstance(command, Viewing):
-        yield _verbatim(message, audience, command.execution, campaign.rights)
+        yield _verbatim(message, audience, partial(campaigns.rights_of, message.topic, command.execution))
     elif not changes:
         yield partial(Publication, topic=message.topic, kwargs=None, view=_nobody)
     for change in changes:
@@ -79,11 +77,11 @@ def _of_message(
 
 
 def _verbatim(
-    message: Message, audience: Audience | None, execution: int = 0, known: Mapping[int, Rights] = NONE_KNOWN
+    message: Message, audience: Audience | None, newest_rights: Callable[[], Rights | None]
 ) -> Draft:
     """A message as it was posted, for those who have its rights, and those of its execution if it names one.
 
-    ``known`` are the rights of the campaign's executions, looked up when the view is asked: they are others
+    Those of the execution, None if they are unknown, are looked up when the view is asked: they are others
     than the message's when it speaks of a bug, and when the history tells it after they have changed.
     """
     kwargs: Kwargs = {"cmd": message.cmd, "data": message.data_json}
@@ -92,8 +90,9 @@ def _verbatim(
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
         if not rights.admit(groups, user_id):
             return None
-        newest = known.get(execution, rights)
-        return kwargs if newest is rights or newest.admit(groups, user_id) else None
+        newest = newest_rights()
+        is_seen = newest is None or newest is rights or newest.admit(groups, user_id)
+        return kwargs if is_seen else None
 
     return partial(
         Publication,

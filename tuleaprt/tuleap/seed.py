@@ -61,7 +61,8 @@ def decode(body: bytes) -> tuple[Mapping[int, Result], Mapping[int, JsonText]]:
             raise RefusedMessage("duplicate_id", "this execution is listed twice", f"{place}.execution_id")
         author = _author(entry.user, f"{place}.user")
         if author is not None:
-            users[author] = JsonText(bytes(entry.user))
+            # As a post's: spaces do not make another representation of him.
+            users[author] = JsonText(msgspec.json.encode(msgspec.json.decode(entry.user)))
         results[id] = Result(
             status=entry.status, author=author, is_automated=entry.automated, rights=entry.rights
         )
