@@ -332,3 +332,13 @@ def test_a_bug_title_does_not_tell_of_a_test_that_one_may_not_see(world: World) 
     world.post(link(39))
     assert seen(bob) == []
     assert [cmd for cmd, _ in seen(chosen)] == ["testmanagement_execution:link_artifact"]
+
+
+def test_who_submitted_a_test_that_others_may_not_see_is_told_of_its_bug(world: World) -> None:
+    own = rights(["@x"], submitter_id=BOB, submitter_only=MEMBERS)
+    bob, carol = page(world, BOB), page(world, CAROL)
+    world.post(update(ALICE, 39, "passed", rights=own))
+    seen(bob)
+    world.post(link(39))
+    assert [cmd for cmd, _ in seen(bob)] == ["testmanagement_execution:link_artifact"]
+    assert seen(carol) == []

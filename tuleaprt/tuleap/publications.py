@@ -99,7 +99,7 @@ def _verbatim(
         topic=message.topic,
         kwargs=kwargs,
         view=view,
-        submitters=submitters(rights),
+        submitters=submitters(rights, newest_rights()),
         sender=message.sender,
         audience=audience,
         size=message.size + (audience.weight if audience else 0),
