@@ -235,7 +235,7 @@ def test_twisted_webs_channel_does_not_outlive_the_handshake(server: Server) -> 
 
 
 def test_a_fault_while_accepting_ends_the_connection(server: Server, log: Log) -> None:
-    server.websockets.openHandshakeTimeout = "never"
+    server.websockets.countConnections = "none"
     browser = Browser(server)
     assert browser.transport.disconnected
     assert len(log.tracebacks) == 1

@@ -9,6 +9,7 @@ from twisted.internet.protocol import Factory
 
 from tuleaprt.config import WebSocket
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lean import prepared
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.websocket import WebSocketConnection
 from tuleaprt.wamp.router import Router
@@ -39,9 +40,12 @@ class WebSocketFactory(WebSocketServerFactory):
             autoPingTimeout=options.ping_timeout,
         )
 
+    def setProtocolOptions(self, **options: Any) -> None:  # type: ignore[override]
+        super().setProtocolOptions(**options)
+        self._connection_class = prepared(WebSocketConnection, self)
+
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        connection = WebSocketConnection()
-        connection.factory = self
+        connection = self._connection_class()
         connection.hub, connection.router = self.hub, self.router
         connection.opened_at = self.hub.clock.seconds()
         return connection

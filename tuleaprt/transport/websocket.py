@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.websocket import protocol as below
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS
+from tuleaprt.transport.lean import LeanProtocol
 from tuleaprt.transport.line import Line
 from tuleaprt.wamp.outlet import End
 
@@ -38,28 +38,10 @@ CLOSE_CODES = {
 """RFC 6455 7.4 and its registry: 1012 service restart, 1013 try again later."""
 
 
-def _nothing(*args: object, **kwargs: object) -> str:
-    return ""
-
-
-# Autobahn pretty-prints all its options, twice per connection, for lines in the log that nobody reads: a
-# third of what a handshake costs.
-below.pformat = _nothing  # type: ignore[attr-defined]
-
-
-class Quiet:
-    """Stands in for Autobahn's logger: a connection has one line in the log, written by Connection."""
-
-    def debug(self, *args: object, **kwargs: object) -> None: ...
-
-    info = warn = error = debug
-
-
-class WebSocketConnection(Connection, WebSocketServerProtocol):  # type: ignore[misc]
+class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
     """Autobahn calls it by the names that it gives; what is ours has names of our own."""
 
     factory: "WebSocketFactory"
-    log = Quiet()
     kind = "websocket"
     _subprotocol = ""
 

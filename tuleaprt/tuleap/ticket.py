@@ -8,49 +8,67 @@
 tuleaprt's own additions, both optional: ``data.role`` = "operator", and ``data.rooms``, the topics that the
 user may subscribe (an empty list: none).
 
-PyJWT checks the signature and, by the system's clock, ``exp``; the types are checked here. Sessions end a
-little before their tickets do, each by another while, so that not all who came together have to come back
-together.
+PyJWT checks the form and the signature; what the claims say, and whether it is good at this time, is checked
+here. Sessions end a little before their tickets do, each by another while, so that not all who came together
+have to come back together.
 """
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import jwt
+import msgspec
+from jwt.algorithms import HMACAlgorithm
 
-from tuleaprt.errors import TicketExpired, TicketRefused
+from tuleaprt.errors import ConfigError, TicketExpired, TicketRefused
 from tuleaprt.tuleap.revocations import Revocations
 from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
 
-# How long a key must be is for the configuration to say, once; not for PyJWT at each ticket.
-warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
-
+_HASHES = {"HS256": HMACAlgorithm.SHA256, "HS384": HMACAlgorithm.SHA384, "HS512": HMACAlgorithm.SHA512}
 
 SPREAD = 1 / 60
 """By how much of its life a ticket may end early as a session."""
 
 
+class _Prepared(HMACAlgorithm):
+    """Takes the key as it is: PyJWT would look at each ticket whether it is not a key of another kind."""
+
+    def prepare_key(self, key: str | bytes) -> Any:
+        return key
+
+    def check_key_length(self, key: object) -> None:
+        """That is for the configuration to say, once."""
+
+
 class TicketVerifier:
-    """An Authenticator. The key is text that is used as it is: it looks like base64, and is not decoded."""
+    """An Authenticator. The key is text that is used as it is: it looks like base64, and is not decoded.
+
+    Raises:
+        ConfigError: it is a key of another kind: a public key, a certificate, a JWK.
+    """
 
     def __init__(self, key: bytes, *, algorithms: Sequence[str], max_lifetime: float) -> None:
         self._key = key
         self._algorithms = list(algorithms)
         self._max_lifetime = max_lifetime
         self.revocations = Revocations(max_lifetime)
+        self._jws = jwt.PyJWS(algorithms)
+        try:
+            for name in algorithms:
+                self._jws.get_algorithm_by_name(name).prepare_key(key)
+                self._jws.unregister_algorithm(name)
+                self._jws.register_algorithm(name, _Prepared(_HASHES[name]))
+        except jwt.InvalidKeyError:
+            raise ConfigError(
+                "the key is none of Tuleap's: it is a public key, a certificate or a JWK"
+            ) from None
 
     def authenticate(self, ticket: str, now: float) -> Identity:
         claims = self._claims(ticket)
-        exp = claims["exp"]
-        # PyJWT takes an exp that is a decimal string; json reads Infinity, NaN and numbers of any length.
-        if type(exp) not in (int, float) or not 0 < exp <= MAX_ID:
-            raise TicketRefused("exp is not a number")
-        if exp <= now:
-            raise TicketExpired("the ticket has expired")
+        exp = _exp(claims, now)
         data = claims.get("data")
         if not isinstance(data, dict):
             raise TicketRefused("data is not an object")
@@ -58,7 +76,7 @@ class TicketVerifier:
         if self.revocations.refuse(user_id, exp, now):
             raise TicketRefused("the tickets of this user have been revoked")
         rooms = data.get("rooms")
-        counted = min(float(exp), now + self._max_lifetime)
+        counted = min(exp, now + self._max_lifetime)
         return Identity(
             user_id=user_id,
             role=_role(data.get("role", Role.USER.value)),
@@ -69,25 +87,43 @@ class TicketVerifier:
         )
 
     def _claims(self, ticket: str) -> dict[str, Any]:
+        """The claims of a ticket with a good signature."""
         try:
-            return self._decode(ticket, self._key)
-        except jwt.ExpiredSignatureError:
-            raise TicketExpired("the ticket has expired") from None
+            claims = msgspec.json.decode(self._jws.decode(ticket, self._key, self._algorithms))
         except jwt.InvalidSignatureError:
             raise TicketRefused(self._why_the_signature_is_wrong(ticket)) from None
-        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
             # The class says what is wrong; the text may quote the ticket.
             raise TicketRefused(type(error).__name__) from None
-
-    def _decode(self, ticket: str, key: bytes) -> dict[str, Any]:
-        return jwt.decode(ticket, key, algorithms=self._algorithms, options={"require": ["exp"]})
+        if not isinstance(claims, dict):
+            raise TicketRefused("the claims are not an object")
+        return claims
 
     def _why_the_signature_is_wrong(self, ticket: str) -> str:
         try:
-            self._decode(ticket, self._key + b"\n")
+            self._jws.decode(ticket, self._key + b"\n", self._algorithms)
         except jwt.PyJWTError:
             return "the signature is wrong"
         return "signed with the key and a newline: remove the newline at the end of Tuleap's key file"
+
+
+def _exp(claims: Mapping[str, Any], now: float) -> float:
+    """When the ticket ends, if it is good at this time and for anybody (RFC 7519, 4.1.3 to 4.1.6)."""
+    if "aud" in claims:
+        raise TicketRefused("it is meant for others: there is an aud")
+    for name in ("iat", "nbf"):
+        if not _is_time(begins := claims.get(name, 0)) or begins > now:
+            raise TicketRefused(f"{name} is no time, or still to come")
+    exp: Any = claims.get("exp")
+    if not _is_time(exp) or exp == 0:
+        raise TicketRefused("exp is not a number")
+    if exp <= now:
+        raise TicketExpired("the ticket has expired")
+    return float(exp)
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= MAX_ID
 
 
 def _share(ticket: str) -> float:
