@@ -30,7 +30,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.tuleap.message import Message
 from tuleaprt.wamp.outlet import End
 from tuleaprt.web.message import MessageResource
-from tuleaprt.web.site import PrivateSite, root
+from tuleaprt.web.site import PrivateSite
 
 OTHER_CAMPAIGN = "org.tuleap.testmanagement.10"
 RESTRICTED = rights(artifact=["@ug_158"])
@@ -172,7 +172,7 @@ def site(clock: TurningClock, world: World) -> Connection:
     post = MessageResource(accept, secret=b"", metrics=CountingMetrics(), faults=faults)
     limits = {"timeout": 60, "max_body": Limits().max_post_size}
     return Connection(
-        PrivateSite(root({"message": post}), hosts=["localhost"], clock=clock, faults=faults, **limits)
+        PrivateSite({"message": post}, hosts=["localhost"], clock=clock, faults=faults, **limits)
     )
 
 

@@ -18,7 +18,7 @@ from tuleaprt.wamp.router import Router
 from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
-from tuleaprt.web.site import BoundedSite, PrivateSite, root
+from tuleaprt.web.site import BoundedSite, PrivateSite
 
 IDLE_HTTP_SECONDS = 60
 """How long Tuleap may keep a connection to the private site without a request on it."""
@@ -35,16 +35,14 @@ def private_site(
     """Where Tuleap posts, and administrators ask."""
     gate = OperatorGate(authenticator, clock=reactor, audit=audit)
     return PrivateSite(
-        root(
-            {
-                "message": MessageResource(
-                    relay.accept, secret=config.post_secret, metrics=metrics, faults=faults
-                ),
-                "metrics": MetricsResource(metrics, faults),
-                "campaigns": ExecutionsResource(relay.seed, gate, faults),
-                "sessions": SessionsResource(relay.revoke, gate, faults),
-            }
-        ),
+        {
+            "message": MessageResource(
+                relay.accept, secret=config.post_secret, metrics=metrics, faults=faults
+            ),
+            "metrics": MetricsResource(metrics, faults),
+            "campaigns": ExecutionsResource(relay.seed, gate, faults),
+            "sessions": SessionsResource(relay.revoke, gate, faults),
+        },
         hosts=config.listen.private_hosts,
         clock=reactor,
         timeout=IDLE_HTTP_SECONDS,
@@ -59,7 +57,7 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
     return EntranceFactory(
         WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
         site=BoundedSite(
-            root({}),
+            {},
             clock=reactor,
             timeout=None,  # the entrance has one
             max_body=0,

@@ -34,6 +34,18 @@ class Metrics(Protocol):
         """Something failed that should not be able to."""
 
 
+class Labelled(dict[str, Counter]):
+    """The counters of one label, by its value; prometheus_client looks for them under a lock each time."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def __missing__(self, value: str) -> Counter:
+        self[value] = self._counter.labels(value)
+        return self[value]
+
+
 class PrometheusMetrics:
     """Counts in a registry of its own."""
 
@@ -45,21 +57,23 @@ class PrometheusMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"tuleaprt_{name}", text, labels, registry=registry)
 
-        self._messages = counter("messages", "Posts to /message, by the status of the answer.", "result")
-        self._publications = counter("publications", "Publications, by the kind of room.", "family")
+        self._messages = Labelled(
+            counter("messages", "Posts to /message, by the status of the answer.", "result")
+        )
+        self._publications = Labelled(counter("publications", "Publications, by the kind of room.", "family"))
         self._deliveries = counter("deliveries", "Events sent to a session.")
         self._filtered = counter("filtered", "Events not sent to a subscriber: no right, sender, or gone.")
-        self._closes = counter("closes", "Connections closed, by the reason.", "reason")
+        self._closes = Labelled(counter("closes", "Connections closed, by the reason.", "reason"))
         self._errors = counter("internal_errors", "Failures that should not be able to happen.")
         self._connections = Gauge(
             "tuleaprt_connections", "WebSockets and RawSockets open.", registry=registry
         )
 
     def message(self, result: str) -> None:
-        self._messages.labels(result).inc()
+        self._messages[result].inc()
 
     def published(self, family: str) -> None:
-        self._publications.labels(family).inc()
+        self._publications[family].inc()
 
     def delivered(self, deliveries: int, filtered: int) -> None:
         self._deliveries.inc(deliveries)
@@ -70,7 +84,7 @@ class PrometheusMetrics:
 
     def disconnected(self, reason: str) -> None:
         self._connections.dec()
-        self._closes.labels(reason).inc()
+        self._closes[reason].inc()
 
     def internal_error(self) -> None:
         self._errors.inc()

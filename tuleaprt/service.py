@@ -1,5 +1,6 @@
 """``twistd tuleaprt``: the one place that knows all parts and puts them together."""
 
+import gc
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -42,6 +43,10 @@ from tuleaprt.wamp.router import Router
 
 FLUSH_SECONDS = 2
 """How long a stop waits until what is queued has been sent."""
+
+
+GARBAGE_THRESHOLDS = (10_000, 10, 10)
+"""Python looks for cycles when so many more objects were made than freed; by default it is 700."""
 
 
 class Options(UsageOptions):
@@ -188,6 +193,10 @@ class TuleaprtService(Service):
 
     def startService(self) -> None:
         super().startService()
+        # Each look walks over all that thousands of connections and the history consist of, and what a post
+        # leaves behind has no cycles. What is there now stays to the end.
+        gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         wanted = self._hub.max_connections + OTHER_FILES
         if (files := file_limit_for(self._hub.max_connections)) < wanted:
             self.log.emit(

@@ -17,7 +17,7 @@ from tuleaprt.tuleap.inputs import CampaignSeeded
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
-from tuleaprt.web.site import PrivateSite, root
+from tuleaprt.web.site import PrivateSite
 
 SEED = b'[{"execution_id": 39, "status": "passed", "user": {"id": 101}}]'
 PUT, DELETE = ("PUT", "/campaigns/9/executions"), ("DELETE", "/sessions/101")
@@ -39,7 +39,7 @@ class Harness:
             "sessions": SessionsResource(self.revoke, gate, faults),
         }
         site = PrivateSite(
-            root(children), hosts=["localhost"], clock=clock, timeout=60, max_body=1000, faults=faults
+            children, hosts=["localhost"], clock=clock, timeout=60, max_body=1000, faults=faults
         )
         self.connection = Connection(site)
 

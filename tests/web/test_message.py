@@ -12,7 +12,7 @@ from tuleaprt.errors import JournalUnavailable
 from tuleaprt.faults import Faults
 from tuleaprt.tuleap.message import Message
 from tuleaprt.web.message import MessageResource
-from tuleaprt.web.site import PrivateSite, root
+from tuleaprt.web.site import PrivateSite
 
 MAX_BODY = 8_388_608
 CREATE = wire("kanban_item_create")
@@ -26,7 +26,7 @@ class Harness:
         faults = Faults(self.metrics)
         post = MessageResource(self.accept, secret=secret, metrics=self.metrics, faults=faults)
         site = PrivateSite(
-            root({"message": post}),
+            {"message": post},
             hosts=["localhost"],
             clock=clock,
             timeout=60,

@@ -5,7 +5,7 @@ from tests.web.requests import Connection, request
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.web.metrics import MetricsResource
-from tuleaprt.web.site import BoundedSite, root
+from tuleaprt.web.site import BoundedSite
 
 
 def test_prometheus_can_read_the_counts(clock: TurningClock) -> None:
@@ -13,7 +13,7 @@ def test_prometheus_can_read_the_counts(clock: TurningClock) -> None:
     metrics.delivered(3, 0)
     page = MetricsResource(metrics, Faults(metrics))
     connection = Connection(
-        BoundedSite(root({"metrics": page}), clock=clock, timeout=60, max_body=0, faults=Faults(metrics))
+        BoundedSite({"metrics": page}, clock=clock, timeout=60, max_body=0, faults=Faults(metrics))
     )
     (answer,) = connection.send(request("GET", "/metrics", None))
     connection.close()

@@ -11,7 +11,7 @@ from tests.web.requests import Connection, request
 from tuleaprt import errors
 from tuleaprt.faults import Faults
 from tuleaprt.web.resource import HttpError, Leaf, translate
-from tuleaprt.web.site import BoundedSite, root
+from tuleaprt.web.site import BoundedSite
 
 
 class Scripted(Leaf):
@@ -40,7 +40,7 @@ class Harness:
         self.leaf = Scripted(Faults(self.metrics))
         self.connection = Connection(
             BoundedSite(
-                root({"message": self.leaf}), clock=clock, timeout=60, max_body=9, faults=Faults(self.metrics)
+                {"message": self.leaf}, clock=clock, timeout=60, max_body=9, faults=Faults(self.metrics)
             )
         )
 

@@ -10,7 +10,7 @@ from tests.fakes import CountingMetrics
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.faults import Faults
 from tuleaprt.web.resource import Leaf
-from tuleaprt.web.site import BoundedSite, PrivateSite, root
+from tuleaprt.web.site import BoundedSite, PrivateSite
 
 MAX_BODY = 1000
 
@@ -33,7 +33,7 @@ def metrics() -> CountingMetrics:
 def connection(clock: TurningClock, metrics: CountingMetrics) -> Iterator[Connection]:
     faults = Faults(metrics)
     site = PrivateSite(
-        root({"message": Echo(faults)}),
+        {"message": Echo(faults)},
         hosts=["localhost", "127.0.0.1", "[::1]"],
         clock=clock,
         timeout=60,
@@ -116,7 +116,7 @@ def test_after_a_body_that_is_too_long_the_connection_serves_on(connection: Conn
 
 def test_a_body_that_is_too_long_is_not_kept(connection: Connection) -> None:
     connection.send(request(body=b"x" * 500_000)[:-1])
-    assert connection.channel._channel.requests[-1].content.tell() == 0
+    assert connection.channel.requests[-1].content.tell() == 0
 
 
 def test_body_without_length_is_refused(connection: Connection) -> None:
@@ -173,7 +173,7 @@ def test_injected_fault_before_any_resource_is_asked(
 def test_the_public_site_answers_once_on_each_connection(
     clock: TurningClock, metrics: CountingMetrics
 ) -> None:
-    site = BoundedSite(root({}), clock=clock, timeout=9, max_body=0, faults=Faults(metrics), closes=True)
+    site = BoundedSite({}, clock=clock, timeout=9, max_body=0, faults=Faults(metrics), closes=True)
     connection = Connection(site)
     (answer,) = connection.send(request("GET", "/") + request("GET", "/ws"))
     assert (answer.status, answer.headers["connection"]) == (404, "close")

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.server import Request
 
 from tuleaprt.errors import TicketError
 from tuleaprt.faults import Faults
@@ -19,8 +18,7 @@ from tuleaprt.tuleap.inputs import CampaignSeeded
 from tuleaprt.tuleap.seed import decode
 from tuleaprt.tuleap.topics import campaign_topic, parse_id
 from tuleaprt.wamp.auth import Authenticator, Identity, Role
-from tuleaprt.web.resource import HttpError, Leaf
-from tuleaprt.web.site import BoundedRequest
+from tuleaprt.web.resource import HttpError, Leaf, Request
 
 BEARER = b"Bearer "
 
@@ -73,7 +71,6 @@ class ExecutionsResource(Leaf):
         self._gate = gate
 
     async def answer(self, request: Request) -> bytes:
-        assert isinstance(request, BoundedRequest)
         operator = self._gate.operator(request)
         topic = campaign_topic(_id(request, "campaign"))
         results, users = decode(request.body())
@@ -104,8 +101,7 @@ class SessionsResource(Leaf):
 
 def _id(request: Request, what: str) -> int:
     """The first segment below the resource, of which there is one."""
-    assert request.postpath is not None
-    id = parse_id(request.postpath[0].decode("latin-1"))
+    id = parse_id(request.below[0].decode("latin-1"))
     if id is None:
         raise HttpError(400, "invalid_id", f"the id of a {what} is a whole number from 1 to 2^53-1")
     return id

@@ -4,13 +4,11 @@ from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 
 import msgspec
-from twisted.web.server import Request
 
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
 from tuleaprt.tuleap.message import Message, decode
-from tuleaprt.web.resource import HttpError, Leaf
-from tuleaprt.web.site import BoundedRequest
+from tuleaprt.web.resource import HttpError, Leaf, Request
 
 
 class MessageResource(Leaf):
@@ -33,7 +31,6 @@ class MessageResource(Leaf):
         self._metrics = metrics
 
     async def answer(self, request: Request) -> bytes:
-        assert isinstance(request, BoundedRequest)
         self._check_secret(request)
         content_type = request.getHeader(b"Content-Type") or b""
         if content_type.partition(b";")[0].strip().lower() != b"application/json":

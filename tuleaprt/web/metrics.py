@@ -1,10 +1,8 @@
 """``GET /metrics`` for Prometheus."""
 
-from twisted.web.server import Request
-
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
-from tuleaprt.web.resource import Leaf
+from tuleaprt.web.resource import Leaf, Request
 
 
 class MetricsResource(Leaf):

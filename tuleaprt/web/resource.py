@@ -1,4 +1,4 @@
-"""The edge between twisted.web and coroutines, and the only translation of errors into HTTP.
+"""What is at one path of a site, answered by a coroutine, and the only translation of errors into HTTP.
 
 An error is answered by its status and::
 
@@ -6,14 +6,11 @@ An error is answered by its status and::
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import msgspec
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
 
 from tuleaprt.errors import InvalidMessage, JournalUnavailable, RefusedMessage, TuleaprtError
 from tuleaprt.faults import Faults
@@ -67,27 +64,42 @@ def translate(error: Exception) -> HttpError | None:
     return None
 
 
-class Refusal(Resource):
-    """Answers every request with the same error."""
+class Request(Protocol):
+    """A request whose body is here (site.py)."""
 
-    isLeaf = True
+    @property
+    def method(self) -> bytes: ...
 
-    def __init__(self, error: HttpError) -> None:
-        super().__init__()
-        self._error = error
+    @property
+    def below(self) -> Sequence[bytes]:
+        """What follows the leaf's name in the path, segment by segment, unquoted."""
+        ...
 
-    def render(self, request: Request) -> int:
-        _respond(request, self._error.status, self._error.body, JSON, self._error.headers)
-        return NOT_DONE_YET
+    def getHeader(self, key: bytes) -> bytes | None:
+        """The last of this name (twisted.web's)."""
+
+    def body(self) -> bytes:
+        """
+        Raises:
+            HttpError: 411 or 413.
+        """
+        ...
+
+    def refuse(self, error: "HttpError") -> None:
+        """Send the error as the answer."""
+
+    def respond(
+        self, status: int, body: bytes, content_type: str = JSON, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send the answer; to nobody, if the peer has gone."""
 
 
-class Leaf(Resource):
+class Leaf:
     """One path with one method, answered by a coroutine.
 
     ``below`` is what follows its name in the path, segment by segment; None stands for any one.
     """
 
-    isLeaf = True
     log = Logger()
     method: ClassVar[str]
     name: ClassVar[str]
@@ -96,7 +108,6 @@ class Leaf(Resource):
     content_type: str = JSON
 
     def __init__(self, faults: Faults) -> None:
-        super().__init__()
         self._faults = faults
 
     async def answer(self, request: Request) -> bytes:
@@ -115,14 +126,12 @@ class Leaf(Resource):
                 text=str(error),
             )
 
-    def render(self, request: Request) -> int:
+    def serve(self, request: Request) -> None:
+        """Answer it, now or later."""
         ensureDeferred(self._serve(request))
-        return NOT_DONE_YET
 
     async def _serve(self, request: Request) -> None:
         """Never fails: whatever goes wrong is an answer, or a fault and a constant answer."""
-        gone: list[Failure] = []
-        request.notifyFinish().addErrback(gone.append)
         try:
             error = None
             try:
@@ -132,19 +141,17 @@ class Leaf(Resource):
                 if error is None:
                     self._faults.record(f"answering {self.method}")
                     error = internal_error()
-            if not gone:
-                if error is None:
-                    _respond(request, 200, body, self.content_type, {})
-                else:
-                    _respond(request, error.status, error.body, JSON, error.headers)
+            if error is None:
+                request.respond(200, body, self.content_type)
+            else:
+                request.refuse(error)
             self.answered(error)
         except Exception:
             self._faults.record(f"answering {self.method}")
 
     async def _answer(self, request: Request) -> bytes:
-        path = request.postpath or []
-        if len(path) != len(self.below) or any(
-            wanted not in (None, found) for wanted, found in zip(self.below, path, strict=True)
+        if len(request.below) != len(self.below) or any(
+            wanted not in (None, found) for wanted, found in zip(self.below, request.below, strict=True)
         ):
             raise not_found()
         if request.method != self.method.encode():
@@ -152,17 +159,3 @@ class Leaf(Resource):
                 405, "method", f"only {self.method} is allowed here", headers={"Allow": self.method}
             )
         return await self.answer(request)
-
-
-def _respond(
-    request: Request, status: int, body: bytes, content_type: str, headers: Mapping[str, str]
-) -> None:
-    request.setResponseCode(status)
-    # twisted.web names itself and its version.
-    request.responseHeaders.removeHeader(b"Server")
-    request.setHeader(b"Content-Type", content_type.encode())
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    for name, value in headers.items():
-        request.setHeader(name.encode(), value.encode())
-    request.write(body)
-    request.finish()

@@ -1,17 +1,25 @@
-"""The two sites: the private one that Tuleap posts to, and the public one that browsers connect to."""
+"""The two sites: the private one that Tuleap posts to, and the public one that browsers connect to.
+
+They are on twisted.web's HTTP/1.1 (twisted.web.http), which reads requests and keeps connections; not on its
+trees of resources (twisted.web.server). Those look up addresses, cookies, encodings and sessions, and sort
+headers, for each request: a third of what a post costs (docs/performance.rst).
+"""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.http import HTTPChannel, HTTPFactory, datetimeToString
+from twisted.web.http import Request as TwistedRequest
 
 from tuleaprt.faults import Faults
-from tuleaprt.web.resource import HttpError, Refusal, internal_error, not_found
+from tuleaprt.transport.direct import Writer
+from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error, not_found
 
 # Bytes: a header need not be text, and twisted.web raises when it decodes one that is not.
 _HOST = re.compile(rb"(?P<name>\[[^\]]*\]|[^:]*)(?::\d*)?")
@@ -24,12 +32,17 @@ class _Nowhere(BytesIO):
         return 0
 
 
-class BoundedRequest(Request):
+class BoundedRequest(TwistedRequest):
     """A request whose body is in memory, or was thrown away because it is too long."""
 
     content: BytesIO
     channel: Any
     length: int | None = None
+    below: Sequence[bytes] = ()
+    is_gone = False
+
+    def __init__(self, channel: "Channel", queued: bool = False) -> None:
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
 
     def gotLength(self, length: int | None) -> None:
         """Called by twisted.web when it has read the headers; None: the length was not announced."""
@@ -38,44 +51,80 @@ class BoundedRequest(Request):
         self.content = BytesIO() if kept else _Nowhere()
 
     def process(self) -> None:
-        """Called by twisted.web when the request is complete; ``OPTIONS *`` is a path like any other."""
-        if self.path == b"*":
-            self.path = b"/*"
-        if self.channel.site.closes:
+        """Called by twisted.web when the request is complete."""
+        site = self.channel.site
+        if site.closes:
             self.channel.persistent = False
-            self.setHeader(b"Connection", b"close")
-        super().process()
+        try:
+            site.admit(self)
+            leaf = site.find(self)
+        except HttpError as error:
+            self.refuse(error)
+        except Exception:
+            site.faults.record("finding what was asked for")
+            self.refuse(internal_error())
+        else:
+            leaf.serve(self)
 
-    def processingFailed(self, reason: Failure) -> Failure:
-        """Called by twisted.web, from inside ``except``, when no resource could be asked."""
-        self.channel.site.faults.record("finding a resource")
-        Refusal(internal_error()).render(self)
-        return reason
+    def connectionLost(self, reason: Failure) -> None:
+        """Called by twisted.web when the peer does not wait for the answer."""
+        self.is_gone = True
+        super().connectionLost(reason)
 
     def body(self) -> bytes:
-        """
-        Raises:
-            HttpError: 411 or 413.
-        """
         if self.length is None:
             raise HttpError(411, "length_required", "the body's length must be announced")
         if self.length > self.channel.site.max_body:
             raise HttpError(413, "too_large", f"a body has at most {self.channel.site.max_body} bytes")
         return self.content.read()
 
+    def refuse(self, error: HttpError) -> None:
+        self.respond(error.status, error.body, headers=error.headers)
 
-class BoundedSite(Site):
-    """A site without an access log and without forms.
+    def respond(
+        self, status: int, body: bytes, content_type: str = JSON, headers: Mapping[str, str] | None = None
+    ) -> None:
+        if self.is_gone:
+            return
+        lines = [
+            f"{self.clientproto.decode()} {status} {HTTPStatus(status).phrase}",
+            f"Date: {self.channel.site.date()}",
+            f"Content-Type: {content_type}",
+            f"Content-Length: {len(body)}",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
+        if not self.channel.persistent:
+            lines.append("Connection: close")
+        head = "\r\n".join((*lines, "", "")).encode("ascii")
+        self.startedWriting = 1
+        Writer(self.channel.transport).write(head if self.method == b"HEAD" else head + body)
+        self.finish()
+
+
+class Channel(HTTPChannel):
+    """One connection to a site. Where it comes from and goes to is asked by nobody."""
+
+    site: "BoundedSite"
+    requestFactory: Any = BoundedRequest
+
+    def getHost(self) -> None: ...
+
+    def getPeer(self) -> None: ...
+
+
+class BoundedSite(HTTPFactory):
+    """A site without an access log and without forms; ``leaves`` by their first segment of the path.
 
     ``closes``: one request on each connection. What a connection wants is seen at its first request
     (transport/entrance.py), and a proxy must not send a WebSocket's over one that it has kept.
     """
 
     noisy = False
+    protocol: Any = Channel
 
     def __init__(
         self,
-        root: IResource,
+        leaves: Mapping[str, Leaf],
         *,
         clock: IReactorTime,
         timeout: float | None,
@@ -83,52 +132,66 @@ class BoundedSite(Site):
         faults: Faults,
         closes: bool = False,
     ) -> None:
-        super().__init__(root, BoundedRequest, timeout=timeout, reactor=clock, parsePOSTFormSubmission=False)
+        super().__init__(timeout=timeout, reactor=clock)  # type: ignore[arg-type]  # None: never
+        self._leaves = {name.encode(): leaf for name, leaf in leaves.items()}
+        self._clock = clock
+        self._date = (0, "")
         self.closes = closes
         self.max_body = max_body
         self.faults = faults
 
+    def startFactory(self) -> None:
+        """twisted.web would open an access log here, and keep a clock for it."""
+
+    def stopFactory(self) -> None: ...
+
     def log(self, request: object) -> None:
         """twisted.web would format a line that nobody reads."""
+
+    def buildProtocol(self, addr: Any) -> Any:
+        channel: Any = super().buildProtocol(addr)
+        channel.site = self
+        return channel
+
+    def admit(self, request: BoundedRequest) -> None:
+        """
+        Raises:
+            HttpError: this site is not for the one who asks.
+        """
+
+    def find(self, request: BoundedRequest) -> Leaf:
+        """What is asked for, and tell the request what is ``below`` it.
+
+        Raises:
+            HttpError: 404.
+        """
+        _, *segments = request.path.split(b"/") if request.path.startswith(b"/") else (b"", b"")
+        name, *request.below = map(unquote_to_bytes, segments)
+        if name not in self._leaves:
+            raise not_found()
+        return self._leaves[name]
+
+    def date(self) -> str:
+        """The time of an answer (RFC 9110, 6.6.1)."""
+        now = int(self._clock.seconds())
+        if now != self._date[0]:
+            self._date = now, datetimeToString(now).decode()
+        return self._date[1]
 
 
 class PrivateSite(BoundedSite):
     """Answers to its own names only, and to no browser: a page that was lured here sends its Origin."""
 
-    def __init__(
-        self,
-        root: IResource,
-        *,
-        hosts: Collection[str],
-        clock: IReactorTime,
-        timeout: float,
-        max_body: int,
-        faults: Faults,
-    ) -> None:
-        super().__init__(root, clock=clock, timeout=timeout, max_body=max_body, faults=faults)
+    def __init__(self, leaves: Mapping[str, Leaf], *, hosts: Collection[str], **options: Any) -> None:
+        super().__init__(leaves, **options)
         self._hosts = frozenset(host.lower().encode() for host in hosts)
 
-    def getResourceFor(self, request: Request) -> IResource:
+    def admit(self, request: BoundedRequest) -> None:
         if request.requestHeaders.hasHeader(b"Origin"):
-            return Refusal(HttpError(403, "origin", "browsers have no business here"))
+            raise HttpError(403, "origin", "browsers have no business here")
         if not self._is_own(request.requestHeaders.getRawHeaders(b"Host", [])):
-            return Refusal(HttpError(403, "host", "this site does not answer to that host"))
-        resource: IResource = super().getResourceFor(request)
-        return resource
+            raise HttpError(403, "host", "this site does not answer to that host")
 
     def _is_own(self, hosts: Sequence[bytes]) -> bool:
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         return match is not None and match["name"].lower() in self._hosts
-
-
-def root(children: Mapping[str, Resource]) -> Resource:
-    """A root with these children; every other path is 404."""
-    root = _Root()
-    for path, child in children.items():
-        root.putChild(path.encode(), child)
-    return root
-
-
-class _Root(Resource):
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        return Refusal(not_found())
