@@ -14,6 +14,7 @@ from tuleaprt.doors import debug_door, public_door
 from tuleaprt.faults import Faults
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.outboxes import Outboxes
 
 UPGRADE = (
     "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -29,9 +30,11 @@ def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any]]:
     before, txaio.config.loop = txaio.config.loop, reactor
     metrics = CountingMetrics()
     faults = Faults(metrics)
+    outboxes = Outboxes(2**20)
     hub = Hub(
         clock=reactor,
-        fanout=Fanout(reactor, metrics=metrics, faults=faults),
+        fanout=Fanout(reactor, outboxes=outboxes, metrics=metrics, faults=faults),
+        outboxes=outboxes,
         metrics=metrics,
         faults=faults,
         max_connections=9,

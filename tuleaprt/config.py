@@ -63,10 +63,12 @@ class Limits:
 
     max_connections: Count = 20_000
     max_unauthenticated: Count = 2000
+    max_sessions_per_user: Count = 100
     max_subscriptions_per_session: Count = 200
     requests_per_second: Count = 50
     max_message_size: Count = 262_144
     max_outbox: Count = 1_048_576
+    max_outboxes: Count = 268_435_456
     max_post_size: Count = 8_388_608
 
 

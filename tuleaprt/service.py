@@ -29,6 +29,7 @@ from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.factories import RawSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.inputs import Input
 from tuleaprt.tuleap.policy import RoomPolicy
@@ -78,7 +79,8 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     """
     metrics = PrometheusMetrics()
     faults = Faults(metrics)
-    fanout = Fanout(reactor, metrics=metrics, faults=faults)
+    outboxes = Outboxes(config.limits.max_outboxes)
+    fanout = Fanout(reactor, outboxes=outboxes, metrics=metrics, faults=faults)
     journal = MemoryJournal[Input](secrets.token_bytes(32))
     policy = RoomPolicy()
     realm = Realm(
@@ -129,6 +131,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
     hub = Hub(
         clock=reactor,
         fanout=fanout,
+        outboxes=outboxes,
         metrics=metrics,
         faults=faults,
         max_connections=config.limits.max_connections,

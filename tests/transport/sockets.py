@@ -16,6 +16,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
 from tuleaprt.transport.websocket import WebSocketConnection
@@ -63,6 +64,7 @@ class Server:
         *,
         anonymous: bool = False,
         max_connections: int = 9,
+        max_outboxes: int = 100_000,
         requests_per_second: float = 1000,
         lifetime: float = 600,
         **websocket: Any,
@@ -70,7 +72,8 @@ class Server:
         self.clock = clock
         self.metrics = CountingMetrics()
         faults = Faults(self.metrics)
-        self.fanout = Fanout(clock, metrics=self.metrics, faults=faults)
+        self.outboxes = Outboxes(max_outboxes)
+        self.fanout = Fanout(clock, outboxes=self.outboxes, metrics=self.metrics, faults=faults)
         self.sent = Sent()
         self.policy = Everything()
         ids = iter(range(5000, 10**9))
@@ -98,6 +101,7 @@ class Server:
         self.hub = Hub(
             clock=clock,
             fanout=self.fanout,
+            outboxes=self.outboxes,
             metrics=self.metrics,
             faults=faults,
             max_connections=max_connections,

@@ -103,6 +103,14 @@ def test_bytes_never_overtake_a_control_frame_that_waits(joined: Joined) -> None
     assert joined.receive(9) == b"pongevent"
 
 
+def test_what_others_have_written_is_not_overtaken_after_a_recheck(joined: Joined) -> None:
+    joined.writer.write(b"first")
+    joined.transport.write(b"pong")
+    joined.writer.recheck()
+    joined.writer.write(b"event")
+    assert joined.receive(14) == b"firstpongevent"
+
+
 def test_a_connection_that_was_reset_raises_nothing_and_is_noticed_by_the_reactor(joined: Joined) -> None:
     joined.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     joined.client.close()
@@ -114,7 +122,7 @@ def test_a_connection_that_was_reset_raises_nothing_and_is_noticed_by_the_reacto
 
 def test_nothing_is_written_after_the_close(joined: Joined) -> None:
     joined.transport.write(b"last")
-    joined.writer.is_open = False
+    joined.writer.shut()
     joined.writer.write(b"event")
     joined.transport.loseConnection()
     assert joined.receive(4) == b"last"

@@ -13,6 +13,7 @@ from tests.fakes import KANBAN, CountingMetrics, identity, publication
 from tuleaprt.faults import Faults
 from tuleaprt.transport.fanout import SLICE, Fanout
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS, WireFormat
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Broker
 from tuleaprt.wamp.identifiers import Match
@@ -53,7 +54,9 @@ class Harness:
     def __init__(self, clock: TurningClock) -> None:
         self.clock = clock
         self.metrics = CountingMetrics()
-        self.fanout = Fanout(clock, metrics=self.metrics, faults=Faults(self.metrics))
+        self.fanout = Fanout(
+            clock, outboxes=Outboxes(2**20), metrics=self.metrics, faults=Faults(self.metrics)
+        )
         self.broker = Broker()
 
     def listen(self, *listeners: Listener, topic: str = KANBAN) -> None:

@@ -111,7 +111,7 @@ class Connection:
     def shut(self) -> None:
         """Nothing more may be sent, so the session is over, however long the connection takes to go."""
         if self.line is not None:
-            self.line.is_open = False
+            self.line.shut()
         if self.session is not None:
             if self._end is None and self.session.parting is not None:
                 # Some answer GOODBYE by closing.
@@ -139,6 +139,12 @@ class Connection:
             if end is End.FLOOD:
                 # He would go on; without his answer the close is over in a second.
                 self.pause(True)
+
+    def cut(self, end: End) -> None:
+        """End it without a word, and free what waits for the peer."""
+        if self._end is None:
+            self._end = (end, "")
+        self.drop()
 
     def wake_at(self, when: float) -> None:
         """See to it that the session is woken then."""
@@ -207,6 +213,8 @@ class Connection:
         self.disarm()
         self.shut()
         session, self.session = self.session, None
+        if self.line is not None:
+            self.hub.outboxes.forget(self.line)
         end, why = self._end or (how, detail)
         if session is None:
             self.connection_log.info("{peer} refused: {why}", peer=self.peer, why=why or end)

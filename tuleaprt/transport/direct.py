@@ -27,36 +27,58 @@ KNOWN = (
 class Writer:
     """Writes to one transport, in order; slotted, for a fan-out walks over thousands of these.
 
-    ``is_open`` is to be made False before anybody tells the transport to close.
+    While ``_send`` is there, nothing waits in the transport: so a fan-out need not touch the transport.
+    Whoever writes to it by another way is to ``recheck``, and whoever tells it to close is to ``shut`` first.
     """
 
-    __slots__ = ("_send", "is_open", "transport")
+    __slots__ = ("_is_plain", "_send", "is_open", "transport")
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
         self.is_open = True
-        is_plain = KNOWN and type(transport) is Server and not transport.TLS
-        self._send: Callable[[bytes], int] | None = transport.socket.send if is_plain else None
+        self._is_plain = KNOWN and type(transport) is Server and not transport.TLS
+        self._send: Callable[[bytes], int] | None = None
 
     def write(self, data: bytes) -> None:
         """Write to the socket if nothing waits; what it does not take at once, to the transport."""
-        transport = self.transport
-        if not self.is_open:
-            return
-        if self._send is None or transport._tempDataBuffer or transport.dataBuffer:
-            self.queue(data)
+        send = self._send
+        if send is None:
+            self._look_and_write(data)
             return
         try:
-            sent = self._send(data)
+            sent = send(data)
         except OSError:
             # It would block; or it is broken, which transport.write finds out in its own good order.
             sent = 0
         if sent < len(data):
-            transport.write(data[sent:])
+            self._send = None
+            self.wait(data[sent:])
+
+    def recheck(self) -> None:
+        """Something may wait in the transport."""
+        self._send = None
+
+    def shut(self) -> None:
+        self.is_open = False
+        self._send = None
+
+    def _look_and_write(self, data: bytes) -> None:
+        if not self.is_open:
+            return
+        transport = self.transport
+        if self._is_plain and not transport._tempDataBuffer and not transport.dataBuffer:
+            self._send = transport.socket.send
+            self.write(data)
+        else:
+            self.queue(data)
+
+    def wait(self, data: bytes) -> None:
+        """Have the transport write it when it can."""
+        self.transport.write(data)
 
     def queue(self, data: bytes) -> None:
         """Write behind what waits."""
-        self.transport.write(data)
+        self.wait(data)
 
     def waiting(self) -> int:
         """How many bytes wait in the transport; of TLS the ciphertext."""

@@ -4,9 +4,10 @@ To any one session its events leave in the order in which they were published, a
 events that were published before it.
 
 There are two lanes, each in its own order, and each has a slice in every turn. The long one is for dispatches
-to more receivers than a slice, and for whatever would overtake one of those on its way to the same session.
-All else takes the quick one, so that a large board does not hold up the others. A job of the long lane waits
-until what was queued before it in the quick one has been done.
+to many receivers or of many bytes, and for whatever would overtake one of those on its way to the same
+session. All else takes the quick one, so that a large board does not hold up the others. A job of the long
+lane waits until what was queued before it in the quick one has been done, and while too much waits for
+readers (outboxes.py).
 """
 
 from collections import Counter, deque
@@ -19,12 +20,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
 from tuleaprt.transport.frames import WireFormat, event_frame
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.wamp.broker import Answer, Dispatch
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.subscriptions import Subscription
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
+
+LONG_BYTES = 4_194_304
+"""How much may be put into outboxes at once."""
+
+HOLD_SECONDS = 0.02
+"""How long the long lane waits before it looks again whether readers have made room."""
 
 
 class Receiver(Protocol):
@@ -47,13 +55,14 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is under way."""
 
-    __slots__ = ("dispatch", "left", "number", "rest")
+    __slots__ = ("dispatch", "is_long", "left", "number", "rest")
 
     def __init__(self, number: int, dispatch: Dispatch) -> None:
         self.number = number
         self.dispatch = dispatch
         self.left = len(dispatch.receivers)
         self.rest = iter(dispatch.receivers)
+        self.is_long = self.left > SLICE or self.left * dispatch.publication.size > LONG_BYTES
 
 
 class _Action:
@@ -73,8 +82,9 @@ _Lane = deque[_Delivery | _Action]
 class Fanout:
     """Owns the delayed call that drives it, from the first thing queued to the last thing done."""
 
-    def __init__(self, clock: IReactorTime, *, metrics: Metrics, faults: Faults) -> None:
+    def __init__(self, clock: IReactorTime, *, outboxes: Outboxes, metrics: Metrics, faults: Faults) -> None:
         self._clock = clock
+        self._outboxes = outboxes
         self._metrics = metrics
         self._faults = faults
         self._numbers = count()
@@ -86,6 +96,7 @@ class Fanout:
         """The sessions for which there is an action in the long lane."""
         self._call: IDelayedCall | None = None
         self._is_working = False
+        self._is_held = False
 
     def deliver(self, dispatch: Dispatch) -> None:
         """Send a dispatch to its receivers, beginning in a later turn of the reactor.
@@ -94,11 +105,12 @@ class Fanout:
         next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
         """
         delivery = _Delivery(next(self._numbers), dispatch)
-        if delivery.left > SLICE or (self._long and any(map(self._is_behind, dispatch.receivers))):
+        if delivery.is_long or (self._long and any(map(self._is_behind, dispatch.receivers))):
             self._crowds[dispatch.subscription] += 1
             self._long.append(delivery)
         else:
             self._quick.append(delivery)
+            self._hurry()
         if self._call is None and not self._is_working:
             self._call = self._clock.callLater(0, self._schedule)
 
@@ -111,6 +123,7 @@ class Fanout:
             do()
         elif not self._long or (session is not None and not self._is_behind(session)):
             self._quick.append(_Action(next(self._numbers), do, session))
+            self._hurry()
         elif session is not None:
             self._waiting[session] += 1
             self._long.append(_Action(next(self._numbers), do, session))
@@ -134,14 +147,26 @@ class Fanout:
     def _schedule(self) -> None:
         self._call = self._clock.callLater(0, self._turn)
 
+    def _hurry(self) -> None:
+        """The quick lane does not wait until readers have made room."""
+        if self._is_held and self._call is not None:
+            self._is_held = False
+            self._call.reset(0)
+
     def _turn(self) -> None:
         self._call = None
+        self._is_held = False
         self._is_working = True
         self._serve(self._quick)
-        self._serve(self._long)
+        may_go_on = not self._outboxes.is_full or self._outboxes.has_room(self._clock.seconds())
+        if may_go_on:
+            self._serve(self._long)
         self._is_working = False
-        if self._quick or self._long:
+        if self._quick or (self._long and may_go_on):
             self._schedule()
+        elif self._long:
+            self._is_held = True
+            self._call = self._clock.callLater(HOLD_SECONDS, self._turn)
 
     def _serve(self, lane: _Lane) -> None:
         """Serve the next receivers, and do whatever stands between them.
@@ -151,7 +176,9 @@ class Fanout:
         """
         budget = SLICE
         while lane and budget > 0:
-            if lane is self._long and self._quick and self._quick[0].number < lane[0].number:
+            if lane is self._long and (
+                self._outboxes.is_full or (self._quick and self._quick[0].number < lane[0].number)
+            ):
                 break
             job = lane.popleft()
             try:
@@ -178,12 +205,11 @@ class Fanout:
     def _send(self, job: _Delivery, most: int) -> int:
         """Send to the next receivers, and say how many have had their turn."""
         now = self._clock.seconds()
-        dispatch = job.dispatch
-        taken = min(most, job.left)
-        job.left -= taken
-        sent = 0
-        answers = dispatch.answers(islice(job.rest, taken), now)
+        dispatch, outboxes = job.dispatch, self._outboxes
+        served = sent = 0
+        answers = dispatch.answers(islice(job.rest, min(most, job.left)), now)
         for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
+            served += 1
             if answer is not None:
                 line = session.outlet
                 frame = answer.frames.get(line.format) or event_frame(dispatch, answer, line.format)
@@ -194,5 +220,8 @@ class Fanout:
                     # One receiver's fault is not the others'.
                     self._faults.record("sending to a receiver")
                     line.close(End.FAULT)
-        self._metrics.delivered(sent, taken - sent)
-        return taken
+                if outboxes.is_full and job.is_long:
+                    break
+        job.left -= served
+        self._metrics.delivered(sent, served - sent)
+        return served

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
 from tuleaprt.transport.fanout import Fanout
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.wamp.outlet import End
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Hub:
         *,
         clock: IReactorTime,
         fanout: Fanout,
+        outboxes: Outboxes,
         metrics: Metrics,
         faults: Faults,
         max_connections: int,
@@ -30,6 +32,7 @@ class Hub:
     ) -> None:
         self.clock = clock
         self.fanout = fanout
+        self.outboxes = outboxes
         self.metrics = metrics
         self.faults = faults
         self.max_message_size = max_message_size

@@ -19,7 +19,7 @@ class Line(Writer):
     """The Outlet of a session, and a Receiver of the fan-out.
 
     Apart from its Connection, and slotted, because of the fan-out: what it touches of each receiver must be
-    small. ``is_open`` is the connection's to set: no frame may follow the close frame (RFC 6455, 5.5.1).
+    small. The connection is to ``shut`` it: no frame may follow the close frame (RFC 6455, 5.5.1).
     """
 
     __slots__ = ("_connection", "format")
@@ -62,7 +62,16 @@ class Line(Writer):
         if self.is_behind():
             self._connection.end(End.SLOW)
         else:
-            self.transport.write(data)
+            self.wait(data)
+
+    def wait(self, data: bytes) -> None:
+        super().wait(data)
+        hub = self._connection.hub
+        hub.outboxes.note(self, hub.clock.seconds())
+
+    def cut(self) -> None:
+        """Cut the reader off, and what waits for him with him."""
+        self._connection.cut(End.SLOW)
 
     def is_behind(self) -> bool:
         """Whether more waits for this reader than may."""

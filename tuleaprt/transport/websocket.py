@@ -122,6 +122,12 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         else:
             self.closed(End.CLOSED if wasClean else End.LOST)
 
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Called by Autobahn for all that it sends itself."""
+        super().sendData(data)
+        if self.line is not None:
+            self.line.recheck()
+
     def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
         self.shut()
         super().sendCloseFrame(*args, **kwargs)
