@@ -148,7 +148,9 @@ class Sent:
         return taken
 
 
-def new_realm(sent: Sent | None = None, *, max_subscriptions: int = 9, **limits: Any) -> Realm:
+def new_realm(
+    sent: Sent | None = None, *, max_subscriptions: int = 9, max_sessions_per_user: int = 100, **limits: Any
+) -> Realm:
     """A realm named tuleap, whose sessions have the ids 5000, 5001 …"""
     sent = sent or Sent()
     return Realm(
@@ -159,6 +161,7 @@ def new_realm(sent: Sent | None = None, *, max_subscriptions: int = 9, **limits:
         deliver=sent.dispatches.append,
         audit=sent.audit,
         max_subscriptions=max_subscriptions,
+        max_sessions_per_user=max_sessions_per_user,
     )
 
 

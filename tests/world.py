@@ -69,6 +69,7 @@ class World:
             deliver=self.deliver,
             audit=lambda *deed: None,
             max_subscriptions=99,
+            max_sessions_per_user=100,
         )
         self.journal = JournalOnRecord(b"e" * 32)
         verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)

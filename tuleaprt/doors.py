@@ -12,6 +12,7 @@ from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator
 from tuleaprt.wamp.router import Router
@@ -67,18 +68,24 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
         clock=reactor,
         faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
-        most_inside=config.limits.max_unauthenticated,
+        lobby=Lobby(config.limits.max_unauthenticated),
     )
+
+
+def rawsocket_door(config: Config, hub: Hub, router: Router) -> RawSocketFactory:
+    """Where programs connect."""
+    return RawSocketFactory(hub, router, config.websocket, lobby=Lobby(config.limits.max_unauthenticated))
 
 
 def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
     """Where tools that know no tickets are operators. No web page is."""
     router = replace(router, anonymous=ANONYMOUS_OPERATOR)
+    lobby = Lobby(config.limits.max_unauthenticated)
     return EntranceFactory(
         WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
-        rawsockets=RawSocketFactory(hub, router, config.websocket),
+        rawsockets=RawSocketFactory(hub, router, config.websocket, lobby=lobby),
         clock=reactor,
         faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
-        most_inside=config.limits.max_unauthenticated,
+        lobby=lobby,
     )

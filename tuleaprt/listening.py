@@ -16,6 +16,10 @@ from tuleaprt.errors import ConfigError
 OTHER_FILES = 100
 """What a process has open beside its clients: Tuleap's connections, logs, modules."""
 
+BACKLOG = 1024
+"""How many may wait to be accepted, unless an endpoint says so itself. With Twisted's 50, when all come back
+after a restart, Linux drops some, who try again after one, three and seven seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -67,8 +71,10 @@ def address(port: IListeningPort) -> str:
 
 
 def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
+    with_backlog = description.startswith("tcp") and "backlog=" not in description
+    whole = f"{description}:backlog={BACKLOG}" if with_backlog else description
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, whole)
         return endpoint
     except Exception as error:
         # Twisted's parsers raise whatever comes: ValueError, KeyError, TypeError.

@@ -18,7 +18,7 @@ from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
 from tuleaprt.config import Config, load
-from tuleaprt.doors import debug_door, private_site, public_door
+from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
@@ -26,7 +26,6 @@ from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, l
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
-from tuleaprt.transport.factories import RawSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.outboxes import Outboxes
@@ -96,6 +95,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         deliver=fanout.deliver,
         audit=audit,
         max_subscriptions=config.limits.max_subscriptions_per_session,
+        max_sessions_per_user=config.limits.max_sessions_per_user,
     )
     verifier = TicketVerifier(
         config.key,
@@ -148,9 +148,7 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
                 private_site(config, reactor, relay, verifier, metrics, faults),
             ),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
-            *listeners(
-                reactor, "rawsocket", listen.rawsocket, RawSocketFactory(hub, router, config.websocket)
-            ),
+            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router)),
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
         hub,

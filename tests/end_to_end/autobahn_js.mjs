@@ -16,7 +16,7 @@ const connections = new Map();
 const subscriptions = new Map();
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-function open({ client, url, ticket, uuid, realm = "tuleap" }) {
+function open({ client, url, ticket, uuid, realm = "tuleap", comes_back: comesBack = false }) {
   return new Promise((resolve) => {
     const connection = new autobahn.Connection({
       url,
@@ -27,12 +27,16 @@ function open({ client, url, ticket, uuid, realm = "tuleap" }) {
       authextra: uuid === undefined ? {} : { uuid },
     });
     connections.set(client, connection);
-    connection.onopen = (session, details) =>
+    let opened = 0;
+    connection.onopen = (session, details) => {
+      opened += 1;
+      if (opened > 1) say({ client, reopened: opened });
       resolve({ authid: details.authid, authrole: details.authrole, authextra: details.authextra });
+    };
     connection.onclose = (why, details) => {
       resolve({ refused: details.reason ?? why });
       say({ client, closed: why, reason: details.reason });
-      return true; // do not try again
+      return !comesBack;
     };
     connection.open();
   });

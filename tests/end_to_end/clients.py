@@ -128,6 +128,8 @@ class Node:
                 pending.callback(message["result"])
         elif "event" in message:
             self._clients[message["client"]].got(message["event"])
+        elif "reopened" in message:
+            self._clients[message["client"]].reopened.callback(None)
         elif "revoked" in message:
             self._clients[message["client"]].revoked.append((message["revoked"], message["reason"]))
         else:
@@ -137,12 +139,17 @@ class Node:
 
 
 class JsClient(_Window):
-    """A Client on autobahn-js. ``revoked`` are the subscriptions that the server has ended, and why."""
+    """A Client on autobahn-js. ``revoked`` are the subscriptions that the server has ended, and why.
+
+    When it is closed it ``comes_back`` only if told to, which is what the library does by itself.
+    """
 
     def __init__(self, node: Node, url: str, id: int) -> None:
         super().__init__()
         self.id = id
         self.revoked: list[tuple[int, str]] = []
+        self.comes_back = False
+        self.reopened: Deferred[None] = Deferred()
         self._node = node
         self._url = url
 
@@ -150,7 +157,8 @@ class JsClient(_Window):
         return await self._node.command(command, client=self.id, **arguments)
 
     async def open(self, ticket: str, uuid: str | None = None, realm: str = "tuleap") -> dict[str, Any]:
-        extra = {} if uuid is None else {"uuid": uuid}
+        extra: dict[str, Any] = {} if uuid is None else {"uuid": uuid}
+        extra["comes_back"] = self.comes_back
         opened: dict[str, Any] = await self._do("open", url=self._url, ticket=ticket, realm=realm, **extra)
         if "refused" in opened:
             raise WampError(opened["refused"])

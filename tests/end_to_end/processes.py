@@ -39,6 +39,10 @@ class Process(protocol.ProcessProtocol):
         self._waiting: list[tuple[re.Pattern[str], Deferred[re.Match[str]]]] = []
         self._exited: list[Deferred[int]] = []
 
+    @property
+    def pid(self) -> int:
+        return int(self.transport.pid)  # type: ignore[union-attr]
+
     @classmethod
     def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Process":
         process = cls()

@@ -16,6 +16,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
@@ -65,6 +66,7 @@ class Server:
         anonymous: bool = False,
         max_connections: int = 9,
         max_outboxes: int = 100_000,
+        max_unauthenticated: int = 9,
         requests_per_second: float = 1000,
         lifetime: float = 600,
         **websocket: Any,
@@ -85,6 +87,7 @@ class Server:
             deliver=self.fanout.deliver,
             audit=self.sent.audit,
             max_subscriptions=9,
+            max_sessions_per_user=100,
         )
         expires_at = clock.seconds() + lifetime
         known = Tickets(
@@ -109,11 +112,12 @@ class Server:
             max_outbox=100,
         )
         options = WebSocket(**{"open_timeout": 10, "ping_timeout": 20, "ping_interval": 25} | websocket)
+        self.lobby = Lobby(max_unauthenticated)
         self.origins: set[str] = {"http://127.0.0.1:2998"}
         self.websockets = WebSocketFactory(
             self.hub, self.router, options, allows=lambda origin, host: origin in self.origins
         )
-        self.rawsockets = RawSocketFactory(self.hub, self.router, options)
+        self.rawsockets = RawSocketFactory(self.hub, self.router, options, lobby=self.lobby)
 
     def publish(self, publication: Publication) -> None:
         self.realm.publish(publication, self.clock.seconds())

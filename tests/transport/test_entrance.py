@@ -13,6 +13,7 @@ from tests.fakes import CountingMetrics
 from tests.transport.sockets import Wire
 from tuleaprt.faults import Faults
 from tuleaprt.transport.entrance import MAX_HEAD, EntranceFactory
+from tuleaprt.transport.lobby import Lobby
 
 
 class Recording(Protocol):
@@ -36,6 +37,7 @@ class Door:
         self.found: list[tuple[str, Any]] = []
         self.wire = Wire()
         self.metrics = CountingMetrics()
+        self.lobby = Lobby(most_inside)
         factory = EntranceFactory(
             self.factory("websocket"),
             site=self.factory("site") if site else None,
@@ -43,7 +45,7 @@ class Door:
             clock=clock,
             faults=Faults(self.metrics),
             open_timeout=10,
-            most_inside=most_inside,
+            lobby=self.lobby,
         )
         self.protocol: Any = factory.buildProtocol(None)
         self.wire.protocol = self.protocol
@@ -170,14 +172,33 @@ def test_only_so_many_may_be_undecided(clock: TurningClock, log: Log) -> None:
     assert "too many" in log.lines[0]
 
 
+def test_one_too_many_is_told_so_when_he_has_asked(clock: TurningClock, log: Log) -> None:
+    door = Door(clock, most_inside=1)
+    first = door.protocol
+    door.protocol = first.factory.buildProtocol(None)
+    door.wire = Wire()
+    door.wire.protocol = door.protocol
+    door.protocol.makeConnection(door.wire)
+    assert door.lobby.is_crowded
+    door.receive(b"GET /ws" + HEAD)
+    head = door.wire.value().decode().splitlines()
+    assert head[0] == "HTTP/1.1 503 Service Unavailable"
+    assert "Retry-After: 5" in head
+    assert door.wire.disconnecting
+    assert door.found == []
+    door.lose()
+    first.connectionLost(Failure(ConnectionDone()))
+    assert door.lobby.inside == 0
+
+
 @pytest.mark.parametrize("path", [b"/ws", b"/"])
 def test_who_has_been_let_in_or_has_gone_is_not_counted(clock: TurningClock, path: bytes) -> None:
     door = Door(clock)
     factory = door.protocol.factory
-    assert factory.inside == 1
+    assert factory.lobby.inside == 1
     door.receive(b"GET " + path + HEAD)
     door.lose()
-    assert factory.inside == 0
+    assert factory.lobby.inside == 0
 
 
 def test_a_long_head_is_refused_also_if_it_comes_at_once(clock: TurningClock) -> None:

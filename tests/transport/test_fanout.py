@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, CountingMetrics, identity, publication
 from tuleaprt.faults import Faults
-from tuleaprt.transport.fanout import SLICE, Fanout
+from tuleaprt.transport.fanout import HOLD_SECONDS, LONG_BYTES, SLICE, Fanout
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS, WireFormat
-from tuleaprt.transport.outboxes import Outboxes
+from tuleaprt.transport.outboxes import PATIENCE, Outboxes
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Broker
 from tuleaprt.wamp.identifiers import Match
@@ -54,9 +55,8 @@ class Harness:
     def __init__(self, clock: TurningClock) -> None:
         self.clock = clock
         self.metrics = CountingMetrics()
-        self.fanout = Fanout(
-            clock, outboxes=Outboxes(2**20), metrics=self.metrics, faults=Faults(self.metrics)
-        )
+        self.outboxes = Outboxes(1000)
+        self.fanout = Fanout(clock, outboxes=self.outboxes, metrics=self.metrics, faults=Faults(self.metrics))
         self.broker = Broker()
 
     def listen(self, *listeners: Listener, topic: str = KANBAN) -> None:
@@ -78,8 +78,8 @@ def harness(clock: TurningClock) -> Iterator[Harness]:
     harness.fanout.stop()
 
 
-def event(data: object) -> Publication:
-    return publication({"cmd": "kanban:edit", "data": data})
+def event(data: object, size: int = 0) -> Publication:
+    return replace(publication({"cmd": "kanban:edit", "data": data}), size=size)
 
 
 def run(harness: Harness) -> None:
@@ -348,3 +348,95 @@ def test_to_any_one_session_all_leaves_in_the_order_in_which_it_came(
                 harness.turn()
         run(harness)
         assert journals == expected
+
+
+# Room for what waits.
+
+
+class Slow(Listener):
+    """A listener for whom every frame waits."""
+
+    def __init__(self, outboxes: Outboxes, clock: TurningClock, each: int) -> None:
+        super().__init__()
+        self.outboxes, self.clock, self.each = outboxes, clock, each
+        self.bytes = 0
+        self.is_cut = False
+
+    def write(self, frame: bytes) -> None:
+        super().write(frame)
+        self.bytes += self.each
+        self.outboxes.note(self, self.clock.seconds())
+
+    def waiting(self) -> int:
+        return self.bytes
+
+    def cut(self) -> None:
+        self.is_cut = True
+        self.outboxes.forget(self)
+
+
+def slow_board(harness: Harness, count: int, each: int = 100) -> list[Slow]:
+    """Listeners of an event that is long enough for the long lane; so much of it waits for each."""
+    listeners = [Slow(harness.outboxes, harness.clock, each) for _ in range(count)]
+    harness.listen(*listeners)
+    harness.publish(event("long", LONG_BYTES))
+    return listeners
+
+
+def test_a_long_event_waits_until_readers_have_made_room_and_reaches_all(harness: Harness) -> None:
+    listeners = slow_board(harness, 12)
+    harness.clock.advance(0)
+    assert sum(len(it.frames) for it in listeners) == 6
+    for _ in range(5):
+        harness.clock.advance(HOLD_SECONDS)
+    assert sum(len(it.frames) for it in listeners) == 6
+    for listener in listeners:
+        listener.bytes = 0
+    harness.clock.advance(HOLD_SECONDS)
+    assert [len(it.frames) for it in listeners] == [1] * 12
+    assert not any(it.is_cut for it in listeners)
+
+
+def test_while_a_long_event_waits_other_boards_and_replies_do_not(harness: Harness) -> None:
+    slow_board(harness, 12)
+    harness.clock.advance(0)
+    other = Listener()
+    done: list[str] = []
+    harness.listen(other, topic="org.tuleap.kanban.4")
+    harness.publish(replace(event("short"), topic="org.tuleap.kanban.4"))
+    harness.fanout.then(lambda: done.append("reply"), other)
+    harness.clock.advance(0)
+    assert len(other.frames) == 1
+    assert done == ["reply"]
+
+
+def test_order_is_kept_behind_a_long_event_that_waits(harness: Harness) -> None:
+    listeners = slow_board(harness, 12)
+    harness.clock.advance(0)
+    harness.publish(event("short"))
+    harness.fanout.then(lambda: None, listeners[11])
+    harness.clock.advance(0)
+    assert listeners[0].frames[1:] == []
+    for _ in range(4):
+        for listener in listeners:
+            listener.bytes = 0
+        harness.clock.advance(HOLD_SECONDS)
+    assert [
+        [json.loads(it[it.index(b"[") :])[5]["data"] for it in listener.frames] for listener in listeners
+    ] == [["long", "short"]] * 12
+
+
+def test_readers_who_take_nothing_do_not_hold_up_the_others_for_long(harness: Harness) -> None:
+    listeners = slow_board(harness, 12)
+    harness.clock.advance(0)
+    for _ in range(int(PATIENCE / HOLD_SECONDS) + 2):
+        harness.clock.advance(HOLD_SECONDS)
+    assert [len(it.frames) for it in listeners] == [1] * 12
+    assert sum(it.is_cut for it in listeners) >= 1
+
+
+def test_a_stop_ends_the_wait(harness: Harness) -> None:
+    slow_board(harness, 12)
+    harness.clock.advance(0)
+    harness.fanout.stop()
+    assert harness.clock.getDelayedCalls() == []

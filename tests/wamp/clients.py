@@ -27,9 +27,11 @@ def known_tickets() -> Tickets:
     )
 
 
-def open_router(sent: Sent | None = None, *, max_subscriptions: int = 9, **changes: Any) -> Router:
+def open_router(
+    sent: Sent | None = None, *, max_subscriptions: int = 9, max_sessions_per_user: int = 100, **changes: Any
+) -> Router:
     """A router that knows these tickets; the ids in its realm are 5000, 5001 …"""
-    realm = new_realm(sent, max_subscriptions=max_subscriptions)
+    realm = new_realm(sent, max_subscriptions=max_subscriptions, max_sessions_per_user=max_sessions_per_user)
     return new_router(realm, known_tickets(), **changes)
 
 

@@ -58,6 +58,7 @@ def realm_with_ids(ids: Iterator[int]) -> Realm:
         deliver=lambda dispatch: None,
         audit=lambda *deed: None,
         max_subscriptions=3,
+        max_sessions_per_user=3,
     )
 
 
@@ -88,6 +89,23 @@ def test_who_has_left_does_not_leave_for_the_one_who_has_his_id_now() -> None:
     second = joined(realm)
     realm.leave(first)
     assert realm.sessions == {5: second}
+
+
+def test_a_user_has_so_many_sessions_and_no_more_until_one_leaves() -> None:
+    realm = realm_with_ids(count(5))
+    sessions = [joined(realm) for _ in range(3)]
+    with pytest.raises(LimitExceeded, match="at most 3 sessions"):
+        joined(realm)
+    assert len(realm.sessions) == 3
+    realm.leave(sessions[0])
+    joined(realm)
+
+
+def test_a_window_that_comes_again_takes_its_own_place() -> None:
+    realm = realm_with_ids(count(5))
+    for window in ("a", "b", "c"):
+        joined(realm, window)
+    joined(realm, "c")
 
 
 # Windows.

@@ -508,3 +508,18 @@ def test_who_has_been_dismissed_is_not_dismissed_again(user: Client) -> None:
     session.dismiss(End.REPLACED, "org.tuleap.close.replaced", None, OPENED)
     assert user.outlet.take() == []
     assert user.say([3, {}, "wamp.error.x"]) == [(End.KILLED, "")]
+
+
+def test_one_session_too_many_of_a_user_is_refused_and_the_others_stay() -> None:
+    router = open_router(max_sessions_per_user=2)
+    first, second, third = (Client(router) for _ in range(3))
+    first.join()
+    second.join()
+    _, (code, _, uri), *_ = third.join()
+    assert (code, uri) == (3, "org.tuleap.error.limit_exceeded")
+    assert third.session.state is State.ENDED
+    assert first.session.is_joined
+    assert second.session.is_joined
+    assert Client(router).join("other")[-1][0] == 2
+    first.session.lost()
+    assert Client(router).join()[-1][0] == 2

@@ -15,6 +15,7 @@ from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.frames import WireFormat
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.line import Line
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
@@ -40,6 +41,8 @@ class Connection:
     transport: Any
     session: Session | None = None
     line: Line | None = None
+    lobby: Lobby | None = None
+    """Where it is counted as long as nobody knows who the client is."""
     opened_at: float
     """When the TCP connection was made, in seconds since the epoch: the open timeout begins there."""
     connection_log = Logger()
@@ -196,6 +199,13 @@ class Connection:
             session.violate(ProtocolViolation(f"not {serializer.name}"))
         else:
             session.receive(raw, self.hub.clock.seconds(), len(payload))
+            if self.lobby is not None and session.is_joined:
+                self._leave_the_lobby()
+
+    def _leave_the_lobby(self) -> None:
+        if self.lobby is not None:
+            self.lobby.leave()
+            self.lobby = None
 
     def _wake(self) -> None:
         self._call = None
@@ -211,6 +221,7 @@ class Connection:
 
     def _closed(self, how: End, detail: str) -> None:
         self.disarm()
+        self._leave_the_lobby()
         self.shut()
         session, self.session = self.session, None
         if self.line is not None:

@@ -8,7 +8,8 @@
 
 The request's head must be here whole before the open timeout, which counts from the connection. It goes on
 for WebSocket and RawSocket until the ticket, and for the web site until its answer; it cannot be stretched
-byte by byte. Nothing is parsed here: the protocol gets every byte.
+byte by byte. Nothing is parsed here: the protocol gets every byte. Who is one too many is told so when he has
+said what he wants.
 """
 
 import re
@@ -23,14 +24,23 @@ from twisted.python.failure import Failure
 
 from tuleaprt.faults import Faults
 from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.rawsocket import MAGIC
+from tuleaprt.transport.websocket import RETRY_AFTER_SECONDS
 
 MAX_HEAD = 16_384
 END_OF_HEAD = b"\r\n\r\n"
 HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
+TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    % RETRY_AFTER_SECONDS
+)
 _WEBSOCKET = re.compile(rb"GET /ws[ ?]")
+
+
+MANY = "too many have not shown who they are"
 
 
 class Entrance(Protocol):
@@ -47,9 +57,10 @@ class Entrance(Protocol):
         self._head = b""
         self._opened_at = factory.clock.seconds()
         self._call = factory.clock.callLater(factory.open_timeout, self._refuse, "the open timeout is over")
-        factory.inside += 1
-        if factory.inside > factory.most_inside:
-            self._refuse("too many have not said what they want")
+        factory.lobby.enter()
+        self._is_too_many = factory.lobby.is_crowded
+        if factory.lobby.is_overrun:
+            self._refuse(MANY)
 
     def dataReceived(self, data: bytes) -> None:
         if not self._call.active():
@@ -68,12 +79,18 @@ class Entrance(Protocol):
         known = len(self._head)
         self._head += data
         if self.factory.rawsockets is not None and self._head[0] == MAGIC:
-            self._hand_over(self.factory.rawsockets)
+            if self._is_too_many:
+                self._refuse(MANY)
+            else:
+                self._hand_over(self.factory.rawsockets)
             return
         end = self._head.find(END_OF_HEAD, max(0, known - len(END_OF_HEAD)))
         if (len(self._head) if end < 0 else end) > MAX_HEAD:
             self.transport.write(HEAD_TOO_LONG)
             self._refuse("the head of the request is too long")
+        elif end >= 0 and self._is_too_many:
+            self.transport.write(TOO_MANY)
+            self._refuse(MANY)
         elif end >= 0:
             site = self.factory.site
             if site is None or _WEBSOCKET.match(self._head):
@@ -82,7 +99,7 @@ class Entrance(Protocol):
                 self._let_the_site_answer(site)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.inside -= 1
+        self.factory.lobby.leave()
         if self._call.active():
             self._call.cancel()
         if self._site is not None:
@@ -97,11 +114,13 @@ class Entrance(Protocol):
     def _hand_over(self, factory: IProtocolFactory) -> None:
         """Make it the factory's, as if this had never been there."""
         self._call.cancel()
-        self.factory.inside -= 1
         transport = self.transport
         protocol: Any = factory.buildProtocol(transport.getPeer())
         if isinstance(protocol, Connection):
             protocol.opened_at = self._opened_at
+            protocol.lobby = self.factory.lobby
+        else:
+            self.factory.lobby.leave()
         # Over TLS it is the wrapper that knows the protocol.
         if isinstance(transport, ProtocolWrapper):
             transport.wrappedProtocol = protocol
@@ -118,10 +137,7 @@ class Entrance(Protocol):
 
 
 class EntranceFactory(Factory):
-    """``site`` and ``rawsockets`` are None where there are none.
-
-    At most ``most_inside`` connections may be here at once; ``inside`` is how many are.
-    """
+    """``site`` and ``rawsockets`` are None where there are none."""
 
     protocol: Any = Entrance
     noisy = False
@@ -135,7 +151,7 @@ class EntranceFactory(Factory):
         clock: IReactorTime,
         faults: Faults,
         open_timeout: float,
-        most_inside: int,
+        lobby: Lobby,
     ) -> None:
         self.websockets = websockets
         self.site = site
@@ -143,5 +159,4 @@ class EntranceFactory(Factory):
         self.clock = clock
         self.faults = faults
         self.open_timeout = open_timeout
-        self.most_inside = most_inside
-        self.inside = 0
+        self.lobby = lobby

@@ -10,6 +10,7 @@ from twisted.internet.protocol import Factory
 from tuleaprt.config import WebSocket
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lean import prepared
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.websocket import WebSocketConnection
 from tuleaprt.wamp.router import Router
@@ -56,10 +57,11 @@ class RawSocketFactory(Factory):
 
     noisy = False
 
-    def __init__(self, hub: Hub, router: Router, options: WebSocket) -> None:
+    def __init__(self, hub: Hub, router: Router, options: WebSocket, *, lobby: Lobby) -> None:
         self.hub = hub
         self.router = router
         self.options = options
+        self.lobby = lobby
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         connection = RawSocketConnection()

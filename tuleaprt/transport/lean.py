@@ -8,6 +8,7 @@ handshake costs, and half of what an idle connection weighs (docs/performance.rs
 What Autobahn is for is left to it: the handshake, the frames, their masks, UTF-8, pings, and the close.
 """
 
+from inspect import isfunction
 from typing import Any, TypeVar
 
 import autobahn.twisted.websocket as adapter
@@ -111,4 +112,6 @@ def prepared(protocol: type[P], factory: Any) -> type[P]:
     factory.countConnections -= 1
     state = vars(connection)
     del state["utf8validator"], state["send_queue"]
-    return type(protocol.__name__, (protocol,), state)
+    # A function in a class would be a method.
+    static = {name: staticmethod(it) if isfunction(it) else it for name, it in state.items()}
+    return type(protocol.__name__, (protocol,), static)

@@ -64,6 +64,9 @@ class RawSocketConnection(Connection, Protocol):
 
     def connectionMade(self) -> None:
         self.peer = peer2str(self.transport)
+        if self.lobby is None:
+            self.lobby = self.factory.lobby
+            self.lobby.enter()
         self.wake_at(self.opened_at + self.router.open_timeout)
         try:
             self.bound_reads()
@@ -129,7 +132,7 @@ class RawSocketConnection(Connection, Protocol):
             self._refuse(RESERVED_BITS, "reserved octets in the handshake")
         elif format is None:
             self._refuse(NO_SUCH_SERIALIZER, "no common serializer")
-        elif self.hub.is_full or self.hub.is_shut_down:
+        elif self.hub.is_full or self.hub.is_shut_down or (self.lobby is not None and self.lobby.is_crowded):
             self._refuse(TOO_MANY_CONNECTIONS, "too many are connected, or the server is shutting down")
         else:
             ours = max(0, min(15, self.hub.max_message_size.bit_length() - 10))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tuleaprt.transport.factories import WebSocketFactory
 
 PATH = "/ws"
+RETRY_AFTER_SECONDS = 5
 CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
 
 LONGEST_REASON = 100
@@ -44,6 +45,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
     factory: "WebSocketFactory"
     kind = "websocket"
     _subprotocol = ""
+    _is_hopeless = False
 
     def connectionMade(self) -> None:
         try:
@@ -73,11 +75,13 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
             raise
         return self._subprotocol
 
-    def failHandshake(self, reason: str, *args: Any, **kwargs: Any) -> None:
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Called by Autobahn for what is no handshake; the reason may quote the peer."""
+        if code == ConnectionDeny.SERVICE_UNAVAILABLE:
+            responseHeaders = [("Retry-After", RETRY_AFTER_SECONDS)]
         if self._end is None:
             self._end = (End.REFUSED, repr(reason[:LONGEST_REASON]))
-        super().failHandshake(reason, *args, **kwargs)
+        super().failHandshake(reason, code, responseHeaders)
 
     def onOpen(self) -> None:
         self.open(Line(self, WEBSOCKET_FORMATS[self._subprotocol]))
@@ -91,21 +95,21 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
             self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
 
     def dropConnection(self, abort: bool = False) -> None:
-        """End the TCP connection; where Autobahn aborts, gently if all that was said has left.
+        """End the TCP connection; where Autobahn aborts because a close is not answered, gently.
 
         A reset would overtake the last frames on their way, and a browser would call it a lost connection; a
         client may take more than the second that Autobahn gives it to answer a close. Who does not take the
         last frames in time is reset after all.
         """
         self.shut()
-        gently = not abort or self.wasClean or (self.line is not None and not self.line.waiting())
         was_connected = self.state != CLOSED
-        super().dropConnection(not gently)
-        if gently and was_connected:
+        super().dropConnection(abort and self._is_hopeless)
+        if was_connected and not self._is_hopeless:
             self.linger()
 
     def onAutoPingTimeout(self) -> None:
         self._end = self._end or (End.UNANSWERED, "")
+        self._is_hopeless = True
         super().onAutoPingTimeout()
 
     def onPing(self, payload: bytes) -> None:
@@ -137,6 +141,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         self.sendCloseFrame(code=CLOSE_CODES[end], reasonUtf8=end.encode())
 
     def drop(self) -> None:
+        self._is_hopeless = True
         self.dropConnection(abort=True)
 
     def _accept(self, request: ConnectionRequest) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from autobahn.wamp import message as wamp
 from autobahn.wamp.role import RoleBrokerFeatures, RoleDealerFeatures
 
-from tuleaprt.errors import TicketExpired, TicketRefused
+from tuleaprt.errors import LimitExceeded, TicketExpired, TicketRefused
 from tuleaprt.wamp.auth import AUTHPROVIDER, Authenticator, Identity
 from tuleaprt.wamp.publication import MAX_UUID_LENGTH
 from tuleaprt.wamp.router import Router
@@ -64,7 +64,11 @@ def hello(session: Opening, message: wamp.Hello, now: float) -> None:
 
 
 def authenticate(session: Opening, message: wamp.Authenticate, now: float) -> None:
-    session.join(check_ticket(session.router.authenticator, message.signature, now), now)
+    identity = check_ticket(session.router.authenticator, message.signature, now)
+    try:
+        session.join(identity, now)
+    except LimitExceeded as error:
+        raise Refused(uri_of(error), str(error)) from None
 
 
 def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[str, str | None]:

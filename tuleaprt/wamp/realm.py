@@ -60,6 +60,7 @@ class Realm:
         deliver: Callable[[Dispatch], None],
         audit: Audit,
         max_subscriptions: int,
+        max_sessions_per_user: int,
     ) -> None:
         self.name = name
         self.policy = policy
@@ -73,18 +74,26 @@ class Realm:
         self._deliver = deliver
         self._audit = audit
         self._max_subscriptions = max_subscriptions
+        self._max_sessions_per_user = max_sessions_per_user
 
     def observe(self, observer: Observer) -> None:
         """Tell this one too, from now on."""
         self._observers.append(observer)
 
     def join(self, session: Member, now: float) -> None:
-        """Take the session in and give it an id that no other has; it replaces that of the same window."""
+        """Take the session in and give it an id that no other has; it replaces that of the same window.
+
+        Raises:
+            LimitExceeded: its user has as many as one may have. Anonymous operators are many.
+        """
         window = window_of(session)
         if window is not None and (former := self.sessions.windows.get(window)) is not None:
             former.dismiss(
                 End.REPLACED, "org.tuleap.close.replaced", "this window has opened another session", now
             )
+        user = session.identity.user_id
+        if user and len(self.sessions.users.get(user, ())) >= self._max_sessions_per_user:
+            raise LimitExceeded(f"a user has at most {self._max_sessions_per_user} sessions")
         session.id = self._new_id()
         while session.id in self.sessions:
             session.id = self._new_id()

@@ -1,0 +1,123 @@
+"""What waits for all readers together."""
+
+import pytest
+
+from tests.fakes import KANBAN, publication
+from tests.transport.sockets import Browser, Server
+from tuleaprt.transport.line import Line
+from tuleaprt.transport.outboxes import PATIENCE, Outboxes
+
+
+class Waiting:
+    """An outbox of so many bytes."""
+
+    def __init__(self, outboxes: Outboxes, waiting: int = 0) -> None:
+        self.outboxes = outboxes
+        self.bytes = waiting
+        self.is_cut = False
+
+    def waiting(self) -> int:
+        return self.bytes
+
+    def cut(self) -> None:
+        self.is_cut = True
+        self.outboxes.forget(self)
+
+    def put(self, count: int, now: float = 0) -> None:
+        self.bytes += count
+        self.outboxes.note(self, now)
+
+
+@pytest.fixture
+def outboxes() -> Outboxes:
+    return Outboxes(800)
+
+
+def test_at_half_of_the_bound_others_are_to_wait_until_there_is_room(outboxes: Outboxes) -> None:
+    one, other = Waiting(outboxes), Waiting(outboxes)
+    one.put(400)
+    assert not outboxes.is_full
+    other.put(1)
+    assert outboxes.is_full
+    assert not outboxes.has_room(1)
+    one.bytes = 100
+    assert outboxes.has_room(1)
+    assert (outboxes.total, outboxes.is_full) == (101, False)
+    one.bytes = other.bytes = 0
+    assert outboxes.has_room(1)
+    assert outboxes.total == 0
+
+
+def test_who_takes_nothing_while_others_wait_is_cut_off_and_who_takes_a_little_is_not(
+    outboxes: Outboxes,
+) -> None:
+    stuck, slow = Waiting(outboxes), Waiting(outboxes)
+    stuck.put(250)
+    slow.put(250)
+    for now in range(1, PATIENCE):
+        slow.bytes -= 1
+        assert not outboxes.has_room(now)
+    slow.bytes -= 1
+    assert outboxes.has_room(PATIENCE)
+    assert (stuck.is_cut, slow.is_cut) == (True, False)
+
+
+def test_nobody_is_cut_off_for_taking_nothing_while_there_is_room(outboxes: Outboxes) -> None:
+    stuck = Waiting(outboxes)
+    stuck.put(400)
+    assert outboxes.has_room(10 * PATIENCE)
+    assert not stuck.is_cut
+
+
+def test_at_the_bound_the_largest_go_first(outboxes: Outboxes) -> None:
+    small, large, last = Waiting(outboxes), Waiting(outboxes), Waiting(outboxes)
+    small.put(200)
+    large.put(450)
+    last.put(200)
+    assert [it.is_cut for it in (small, large, last)] == [False, True, False]
+    assert outboxes.total == 400
+
+
+def test_what_has_been_taken_since_counts_for_nobody_at_the_bound(outboxes: Outboxes) -> None:
+    one, other = Waiting(outboxes), Waiting(outboxes)
+    one.put(700)
+    one.bytes = 10
+    other.put(600)
+    assert not one.is_cut
+    assert not other.is_cut
+    assert outboxes.total == 610
+
+
+def test_a_reader_who_is_gone_counts_no_more(outboxes: Outboxes) -> None:
+    one = Waiting(outboxes)
+    one.put(300)
+    outboxes.forget(one)
+    outboxes.forget(one)
+    assert outboxes.total == 0
+
+
+def test_a_connection_over_the_bound_is_ended_at_once_with_what_waits_for_it(
+    joined: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    monkeypatch.setattr(Line, "waiting", lambda line: 50)
+    server.outboxes._most = 40
+    server.publish(publication())
+    server.clock.advance(0)
+    assert joined.transport.disconnected
+    joined.lose()
+    assert server.metrics.closes == ["slow reader"]
+    assert server.outboxes.total == 0
+
+
+@pytest.mark.parametrize("waiting", [0, 50])
+def test_a_connection_that_ends_takes_its_outbox_with_it(
+    joined: Browser, server: Server, monkeypatch: pytest.MonkeyPatch, waiting: int
+) -> None:
+    joined.say([32, 1, {}, KANBAN])
+    monkeypatch.setattr(Line, "waiting", lambda line: waiting)
+    server.publish(publication())
+    server.clock.advance(0)
+    assert server.outboxes.total == waiting
+    joined.lose()
+    assert server.outboxes.total == 0
