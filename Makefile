@@ -37,7 +37,8 @@ fuzz: .venv/test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz
 
 bench: .venv/run
-	$(BIN)/python benchmarks/bench.py $(BENCH)
+	@.ci/require bench
+	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(BENCH)
 
 .venv/bin/pip:
 	@.ci/require run

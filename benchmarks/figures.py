@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, median
 from typing import NamedTuple
 
-from load import POSTS_PER_SECOND, Result
+from load import Result
 
+POSTS_PER_SECOND = 20
 GOAL_POSTS, GOAL_POSTS_YARD = 4000, 23_500
 """So many posts per second to many boards are the goal where send() in C makes so many."""
 
@@ -41,28 +42,51 @@ class Figure(NamedTuple):
 
 
 def figures(found: Results) -> Iterator[Figure]:
-    """The table of one pass."""
-
-    def delivery(step: str) -> float:
-        return mean(it.delivery_us for it in found[step])
-
-    def rate(step: str) -> float:
-        return mean(it.deliveries / it.seconds for it in found[step])
-
+    """The table of one pass, without the lines of loads that it does not have."""
     for step in ("1000", "5000"):
-        ours, yard, who = delivery(step), delivery(f"yard {step}"), f"{int(step):,} subscribers"
-        yield Figure(f"cpu_{step}", f"{who}: CPU per delivery", ours, "µs", yard)
-        yield Figure(f"ratio_{step}", "  ratio to send() in C", ours / yard, "", at_most=1.25)
-        yield Figure(f"rate_{step}", "  deliveries", rate(step), "1/s", rate(f"yard {step}"))
-    above = delivery("1000")
+        yield from _crowd(found, step)
+    if "tls" in found:
+        yield from _over_tls(found)
     for step, what in (
         ("serializers", "1,000, a quarter each on MsgPack and CBOR"),
         ("groups", "1,000 with 1,000 sets of groups"),
     ):
-        yield Figure(f"cpu_{step}", f"{what}: CPU per delivery", delivery(step), "µs")
-        yield Figure(
-            f"ratio_{step}", "  ratio to all alike, on JSON", delivery(step) / above, "", at_most=1.2
-        )
+        if step in found:
+            ours = _delivery(found, step)
+            yield Figure(f"cpu_{step}", f"{what}: CPU per delivery", ours, "µs")
+            ratio = ours / _delivery(found, "1000")
+            yield Figure(f"ratio_{step}", "  ratio to all alike, on JSON", ratio, "", at_most=1.2)
+    yield from _posts(found)
+    opened = found["5000"][0]
+    yield Figure("cpu_open", "handshake to SUBSCRIBED: CPU", opened.open_cpu / 5000 * 1e6, "µs", at_most=450)
+    yield Figure("cpu_close", "  and to close it", opened.close_cpu / 5000 * 1e6, "µs")
+    yield Figure("memory", "idle connection: memory over the base", opened.open_kib / 5000, "KiB", at_most=10)
+    yield from _latencies(found)
+
+
+def _delivery(found: Results, step: str) -> float:
+    return mean(it.delivery_us for it in found[step])
+
+
+def _rate(found: Results, step: str) -> float:
+    return mean(it.deliveries / it.seconds for it in found[step])
+
+
+def _crowd(found: Results, step: str) -> Iterator[Figure]:
+    ours, yard, who = _delivery(found, step), _delivery(found, f"yard {step}"), f"{int(step):,} subscribers"
+    yield Figure(f"cpu_{step}", f"{who}: CPU per delivery", ours, "µs", yard)
+    yield Figure(f"ratio_{step}", "  ratio to send() in C", ours / yard, "", at_most=1.25)
+    yield Figure(f"rate_{step}", "  deliveries", _rate(found, step), "1/s", _rate(found, f"yard {step}"))
+
+
+def _over_tls(found: Results) -> Iterator[Figure]:
+    ours, opened = _delivery(found, "tls"), found["tls"][0].open_cpu / 1000 * 1e6
+    yield Figure("cpu_tls", "1,000 subscribers over TLS: CPU per delivery", ours, "µs")
+    yield Figure("ratio_tls", "  ratio to the same without TLS", ours / _delivery(found, "1000"), "")
+    yield Figure("open_tls", "  handshakes to SUBSCRIBED: CPU", opened, "µs")
+
+
+def _posts(found: Results) -> Iterator[Figure]:
     many, yard_many = found["boards"][0], found["yard boards"][0]
     rates = [it.posts / it.seconds for it in (many, yard_many)]
     yield Figure("posts", "1,000 boards, 5 subscribers each: posts", rates[0], "1/s", rates[1])
@@ -72,10 +96,9 @@ def figures(found: Results) -> Iterator[Figure]:
     yield Figure("posts_cpu", "  by each second of CPU", rates[0], "1/s", rates[1], at_least=least)
     nobody, yard_nobody = found["nobody"][0].post_us, found["yard nobody"][0].post_us
     yield Figure("cpu_post", "POST with no subscriber: CPU", nobody, "µs", yard_nobody, at_most=120)
-    opened = found["5000"][0]
-    yield Figure("cpu_open", "handshake to SUBSCRIBED: CPU", opened.open_cpu / 5000 * 1e6, "µs", at_most=450)
-    yield Figure("cpu_close", "  and to close it", opened.close_cpu / 5000 * 1e6, "µs")
-    yield Figure("memory", "idle connection: memory over the base", opened.open_kib / 5000, "KiB", at_most=10)
+
+
+def _latencies(found: Results) -> Iterator[Figure]:
     big, few = found["pace"][0].boards
     pace = f"{POSTS_PER_SECOND} posts/s"
     yield Figure("last_p99", f"{pace} to 1,000: p99 to the last", big.last_p99 * 1e3, "ms", at_most=20)
@@ -84,6 +107,11 @@ def figures(found: Results) -> Iterator[Figure]:
     yield Figure("each_p50", "  p50 to each", big.p50 * 1e3, "ms")
     yield Figure("few_p99", f"{pace} to 5 on another board, just after: p99", few.p99 * 1e3, "ms", at_most=6)
     yield Figure("few_p50", "  p50", few.p50 * 1e3, "ms")
+
+
+def without_goals(found: Sequence[Figure]) -> list[Figure]:
+    """Of a peer, which has its own."""
+    return [it._replace(at_most=None, at_least=None) for it in found]
 
 
 def medians(passes: Sequence[Results]) -> list[Figure]:

@@ -9,7 +9,10 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +25,7 @@
 
 enum { TEXT = 1, BINARY = 2, PING = 9, PONG = 10 };
 enum { UPGRADE, CHALLENGE, WELCOME, SUBSCRIBED, OPEN };
-enum { EVENT = 36, ROOM = 100000, DIGITS = 10, POSTERS = 64, MOST = 20000, PATIENCE = 10, ALARM = 300 };
+enum { EVENT = 36, ROOM = 100000, ROOM_DIGITS = 6, DIGITS = 10, POSTERS = 64, MOST = 20000, PATIENCE = 10, ALARM = 300 };
 
 /* The example of RFC 6455: a nonce that never changes saves a SHA-1, and the server cannot tell. */
 #define NONCE "dGhlIHNhbXBsZSBub25jZQ=="
@@ -32,6 +35,7 @@ struct text { char *data; size_t size; };
 
 struct connection {
     int fd, state, board, opcode;
+    SSL *tls;        /* NULL: none */
     char protocol[16];
     struct text say[3];
     uint32_t next;   /* order number of the event to come */
@@ -47,7 +51,8 @@ static struct connection *connections;
 static struct board *boards;
 static struct poster posters[POSTERS];
 static struct text request;
-static char *room, *order;
+static size_t room_at, order_at;
+static SSL_CTX *tls;
 static int size, board_count, poster_count, epoll, is_open_loop;
 static uint64_t posts, deliveries, bytes;
 static double progress;
@@ -102,10 +107,10 @@ static void watch(int fd, uint32_t index)
         fail("epoll: %s", strerror(errno));
 }
 
-static long number(const char *digits)
+static long number(const char *digits, int count)
 {
     long value = 0;
-    for (int i = 0; i < DIGITS && digits[i] >= '0' && digits[i] <= '9'; i++)
+    for (int i = 0; i < count && digits[i] >= '0' && digits[i] <= '9'; i++)
         value = value * 10 + digits[i] - '0';
     return value;
 }
@@ -116,9 +121,47 @@ static void write_number(char *digits, int count, uint32_t value)
         digits[count] = '0' + value % 10;
 }
 
-/* Browsers */
+/* Browsers, with TLS or without */
 
-static void say_frame(int fd, int opcode, const char *payload, size_t length)
+static void use_tls(void)
+{
+    tls = SSL_CTX_new(TLS_client_method());
+    if (!tls)
+        fail("no TLS");
+    /* Otherwise OpenSSL reads the head of each record by itself, which is a system call more. */
+    SSL_CTX_set_read_ahead(tls, 1);
+}
+
+static void secure(struct connection *it)
+{
+    it->tls = SSL_new(tls);
+    if (!it->tls || !SSL_set_fd(it->tls, it->fd) || SSL_connect(it->tls) != 1)
+        fail("no TLS was opened");
+    if (fcntl(it->fd, F_SETFL, O_NONBLOCK) < 0)
+        fail("fcntl: %s", strerror(errno));
+}
+
+static void tell(struct connection *it, const void *data, size_t length)
+{
+    if (!it->tls)
+        say(it->fd, data, length);
+    else if (SSL_write(it->tls, data, length) != (int)length)
+        fail("could not send by TLS");
+}
+
+/* What recv() gives. */
+static ssize_t hear(struct connection *it, char *data, size_t most)
+{
+    if (!it->tls)
+        return recv(it->fd, data, most, MSG_DONTWAIT);
+    int got = SSL_read(it->tls, data, most);
+    if (got > 0)
+        return got;
+    errno = EAGAIN;
+    return SSL_get_error(it->tls, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
+static void say_frame(struct connection *it, int opcode, const char *payload, size_t length)
 {
     unsigned char frame[8192] = {0x80 | opcode};
     size_t head = 2;
@@ -134,7 +177,7 @@ static void say_frame(int fd, int opcode, const char *payload, size_t length)
     memcpy(frame + head, &mask, 4);
     for (size_t i = 0; i < length; i++)
         frame[head + 4 + i] = payload[i] ^ frame[head + (i & 3)];
-    say(fd, frame, head + 4 + length);
+    tell(it, frame, head + 4 + length);
 }
 
 /* The type of a WAMP message; JSON begins with a bracket, MsgPack and CBOR with the length of a short array. */
@@ -159,7 +202,7 @@ static void delivered(struct connection *it, const char *payload, size_t length)
     }
     if (!found || it->tail < DIGITS + 2 || it->tail > length || found[0] != 'n' || found[1] != '=')
         fail("an event without its order number");
-    uint32_t got = number(found + 2);
+    uint32_t got = number(found + 2, DIGITS);
     if (got != it->next || got >= board->posted)
         fail("lost, doubled or out of order: event %u came, %u was next of %u", got, it->next, board->posted);
     it->next++;
@@ -184,7 +227,7 @@ static void message(struct connection *it, const char *payload, size_t length)
         delivered(it, payload, length);
     else {
         if (it->state < SUBSCRIBED)
-            say_frame(it->fd, it->opcode, it->say[it->state].data, it->say[it->state].size);
+            say_frame(it, it->opcode, it->say[it->state].data, it->say[it->state].size);
         it->state++;
         progress = now();
     }
@@ -201,8 +244,9 @@ static size_t upgraded(struct connection *it, const char *data, size_t length)
     if (strncmp(data, "HTTP/1.1 101 ", 13) || !memmem(data, head, ACCEPT, strlen(ACCEPT)) ||
         !memmem(data, head, it->protocol, strlen(it->protocol)))
         fail("no WebSocket was opened: %.12s", data);
-    say_frame(it->fd, it->opcode, it->say[0].data, it->say[0].size);
-    it->state++;
+    say_frame(it, it->opcode, it->say[0].data, it->say[0].size);
+    /* Who has no ticket to show is not asked for one. */
+    it->state = it->say[CHALLENGE].size ? CHALLENGE : WELCOME;
     return head;
 }
 
@@ -229,7 +273,7 @@ static size_t frame(struct connection *it, const char *data, size_t have)
         message(it, data + begin, length);
         break;
     case 0x80 | PING:
-        say_frame(it->fd, PONG, data + begin, length);
+        say_frame(it, PONG, data + begin, length);
         break;
     default:
         fail("the server sent a frame that begins with %02x", head[0]);
@@ -237,15 +281,16 @@ static size_t frame(struct connection *it, const char *data, size_t have)
     return begin + length;
 }
 
-static void receive(struct connection *it)
+/* Whether anything came. */
+static int receive(struct connection *it)
 {
     static char buffer[1 << 20];
     size_t have = it->rest.size, used = 0, taken;
     if (have)
         memcpy(buffer, it->rest.data, have);
-    ssize_t got = recv(it->fd, buffer + have, sizeof buffer - 1 - have, MSG_DONTWAIT);
+    ssize_t got = hear(it, buffer + have, sizeof buffer - 1 - have);
     if (got < 0 && errno == EAGAIN)
-        return;
+        return 0;
     if (got <= 0)
         fail("the server ended a connection after %u events", it->next);
     have += got;
@@ -259,14 +304,15 @@ static void receive(struct connection *it)
             fail("no memory");
         memcpy(it->rest.data, buffer + used, it->rest.size);
     }
+    return 1;
 }
 
 /* Tuleap */
 
 static void post(struct poster *poster, int board)
 {
-    write_number(room, 6, ROOM + board);
-    write_number(order, DIGITS, boards[board].posted);
+    write_number(request.data + room_at, ROOM_DIGITS, ROOM + board);
+    write_number(request.data + order_at, DIGITS, boards[board].posted);
     if (is_open_loop)
         boards[board].at[boards[board].posted] = now();
     poster->board = board;
@@ -288,7 +334,7 @@ static void answered(struct poster *it)
     char *end = strstr(it->buffer, "\r\n\r\n"), *length = strcasestr(it->buffer, "content-length:");
     if (!end || it->size < (size_t)(end + 4 - it->buffer) + (length ? atoi(length + 15) : 0))
         return;
-    if (strncmp(it->buffer, "HTTP/1.1 200 ", 13))
+    if (strncmp(it->buffer, "HTTP/1.1 2", 10))
         fail("a post was answered by %.12s", it->buffer);
     it->size = 0;
     it->is_answered = 1;
@@ -306,9 +352,12 @@ static void poll_for(int milliseconds)
     uint64_t before = deliveries;
     int count = epoll_wait(epoll, ready, 256, milliseconds);
     for (int i = 0; i < count; i++)
-        if (ready[i].data.u32 < (uint32_t)size)
-            receive(&connections[ready[i].data.u32]);
-        else {
+        if (ready[i].data.u32 < (uint32_t)size) {
+            struct connection *it = &connections[ready[i].data.u32];
+            /* What OpenSSL has read already, epoll does not know of. */
+            while (receive(it) && it->tls && SSL_has_pending(it->tls))
+                ;
+        } else {
             answered(&posters[ready[i].data.u32 - size]);
             progress = now();
         }
@@ -320,7 +369,7 @@ static void poll_for(int milliseconds)
 
 /* The phases */
 
-static void open_all(int port, int at_a_time, int is_plain)
+static void open_all(int port, const char *path, int at_a_time, int is_plain)
 {
     static char ask[512];
     int opened = 0, begun = 0;
@@ -331,9 +380,11 @@ static void open_all(int port, int at_a_time, int is_plain)
             it->fd = dial(port);
             watch(it->fd, begun);
             int length = snprintf(ask, sizeof ask,
-                                  "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                  "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " NONCE "\r\n"
-                                  "Sec-WebSocket-Protocol: %s\r\n\r\n", it->protocol);
+                                  "Sec-WebSocket-Protocol: %s\r\n\r\n", path, it->protocol);
+            if (tls)
+                secure(it);
             if (is_plain) {
                 /* The yardstick wants to know the board, and says one byte. */
                 length = snprintf(ask, sizeof ask, "S%06d", it->board);
@@ -342,7 +393,7 @@ static void open_all(int port, int at_a_time, int is_plain)
                     fail("the yardstick does not answer");
                 it->state = OPEN;
             } else
-                say(it->fd, ask, length);
+                tell(it, ask, length);
         }
         if (!is_plain)
             poll_for(1000);
@@ -431,27 +482,62 @@ static void print_latencies(double late)
 }
 
 /* The yardstick: one epoll, a post is read whole, answered, and sent on to its board. */
-static _Noreturn void yard(size_t frame_size, size_t request_size)
+
+static struct text yard_frame(size_t length)
 {
-    static struct { int fd[5000], count; } places[1000];
-    static struct { char data[8192]; size_t have; } kept[MOST];
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    static char out[4096];
+    struct text it = {room_for(length, 1), length};
+    size_t begin = length > 4 + 0xffff ? 10 : 4, payload = length - begin;
+    memset(it.data, ' ', length);
+    it.data[0] = (char)(0x80 | TEXT);
+    it.data[1] = begin == 4 ? 126 : 127;
+    for (size_t i = begin - 1; i > 1; i--, payload >>= 8)
+        it.data[i] = payload & 0xff;
+    memcpy(it.data + begin, "[36,", 4);
+    return it;
+}
+
+static int yard_listener(void)
+{
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof here;
-    int listener = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
-    if (bind(listener, (struct sockaddr *)&here, length) < 0 || listen(listener, 1024) < 0 ||
-        getsockname(listener, (struct sockaddr *)&here, &length) < 0)
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&here, length) < 0 || listen(fd, 1024) < 0 ||
+        getsockname(fd, (struct sockaddr *)&here, &length) < 0)
         fail("could not listen: %s", strerror(errno));
+    printf("{\"port\": %d}\n", ntohs(here.sin_port));
+    return fd;
+}
+
+static void yard_heard(int fd, struct text *kept, size_t request_size, struct text *out)
+{
+    static struct { int fd[10000], count; } places[1000];
+    if (kept->data[0] == 'S') {
+        int board = number(kept->data + 1, ROOM_DIGITS) % 1000;
+        if (places[board].count == 10000)
+            fail("too many subscribers for the yardstick");
+        places[board].fd[places[board].count++] = fd;
+        kept->size = 0;
+        say(fd, ".", 1);
+    } else if (kept->size >= request_size) {
+        static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        int place = (number(kept->data + room_at, ROOM_DIGITS) - ROOM) % 1000;
+        if (place < 0 || memcmp(kept->data + order_at - 2, "n=", 2))
+            fail("not a post");
+        memcpy(out->data + out->size - DIGITS - 2, kept->data + order_at - 2, DIGITS + 2);
+        kept->size = 0;
+        say(fd, answer, sizeof answer - 1);
+        for (int j = 0; j < places[place].count; j++)
+            say(places[place].fd[j], out->data, out->size);
+    }
+}
+
+static _Noreturn void yard(size_t frame_size, size_t request_size)
+{
+    static struct text kept[MOST];
+    struct text out = yard_frame(frame_size);
+    int listener = yard_listener(), yes = 1;
     epoll = epoll_create1(EPOLL_CLOEXEC);
     watch(listener, listener);
-    printf("{\"port\": %d}\n", ntohs(here.sin_port));
-    memset(out, ' ', sizeof out);
-    out[0] = (char)(0x80 | TEXT);
-    out[1] = 126;
-    out[2] = (frame_size - 4) >> 8;
-    out[3] = (frame_size - 4) & 0xff;
-    memcpy(out + 4, "[36,", 4);
     for (;;) {
         struct epoll_event ready[256];
         int count = epoll_wait(epoll, ready, 256, -1);
@@ -462,34 +548,19 @@ static _Noreturn void yard(size_t frame_size, size_t request_size)
                 if (fd < 0 || fd >= MOST)
                     fail("could not accept: %s", strerror(errno));
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+                kept[fd] = (struct text){room_for(request_size, 1), 0};
                 watch(fd, fd);
                 continue;
             }
-            ssize_t got = recv(fd, kept[fd].data + kept[fd].have, sizeof kept[fd].data - 1 - kept[fd].have, 0);
+            struct text *it = &kept[fd];
+            ssize_t got = recv(fd, it->data + it->size, request_size - it->size, 0);
             if (got <= 0) {
+                free(it->data);
                 close(fd);
                 continue;
             }
-            kept[fd].have += got;
-            if (kept[fd].data[0] == 'S') {
-                int board = number(kept[fd].data + 1) % 1000;
-                if (places[board].count == 5000)
-                    fail("too many subscribers for the yardstick");
-                places[board].fd[places[board].count++] = fd;
-                kept[fd].have = 0;
-                say(fd, ".", 1);
-            } else if (kept[fd].have >= request_size) {
-                char *board = memmem(kept[fd].data, request_size, "\"room_id\":", 10);
-                char *mark = memmem(kept[fd].data, request_size, "n=", 2);
-                int place = board ? (number(board + 10) - ROOM) % 1000 : 0;
-                if (!board || !mark || place < 0)
-                    fail("not a post");
-                memcpy(out + frame_size - DIGITS - 2, mark, DIGITS + 2);
-                kept[fd].have = 0;
-                say(fd, answer, sizeof answer - 1);
-                for (int j = 0; j < places[place].count; j++)
-                    say(places[place].fd[j], out, frame_size);
-            }
+            it->size += got;
+            yard_heard(fd, it, request_size, &out);
         }
     }
 }
@@ -517,22 +588,26 @@ static char *line(void)
 
 int main(int count, char **arguments)
 {
-    int public, private, rate, at_a_time, is_plain;
+    static char path[128];
+    int public, private, rate, at_a_time, is_plain, is_tls;
     double warm, seconds;
     setvbuf(stdout, NULL, _IOLBF, 0);
     alarm(ALARM);
-    if (count == 4 && !strcmp(arguments[1], "yard"))
+    signal(SIGPIPE, SIG_IGN);
+    if (count == 6 && !strcmp(arguments[1], "yard")) {
+        room_at = atoi(arguments[4]);
+        order_at = atoi(arguments[5]);
         yard(atoi(arguments[2]), atoi(arguments[3]));
-    if (sscanf(line(), "%d %d %d %d %d %d %d %d %lf %lf", &public, &private, &size, &board_count, &poster_count,
-               &at_a_time, &is_plain, &rate, &warm, &seconds) != 10)
+    }
+    if (sscanf(line(), "%d %d %127s %d %d %d %d %d %d %d %lf %lf %zu %zu", &public, &private, path, &size, &board_count,
+               &poster_count, &at_a_time, &is_plain, &is_tls, &rate, &warm, &seconds, &room_at, &order_at) != 14)
         fail("the first line of the plan is not understood");
     request = from_hex(line());
-    room = memmem(request.data, request.size, "\"room_id\":", 10);
-    order = memmem(request.data, request.size, "n=", 2);
-    if (!room || !order || poster_count > POSTERS || poster_count > board_count || size > MOST)
+    if (room_at + ROOM_DIGITS > request.size || order_at + DIGITS > request.size || poster_count > POSTERS ||
+        poster_count > board_count || size > MOST)
         fail("the plan cannot be followed");
-    room += 10;
-    order += 2;
+    if (is_tls)
+        use_tls();
     connections = room_for(size, sizeof *connections);
     boards = room_for(board_count, sizeof *boards);
     for (int i = 0; i < size; i++) {
@@ -552,7 +627,7 @@ int main(int count, char **arguments)
 
     epoll = epoll_create1(EPOLL_CLOEXEC);
     double begun = now();
-    open_all(public, at_a_time, is_plain);
+    open_all(public, path, at_a_time, is_plain);
     for (int i = 0; i < poster_count; i++) {
         posters[i].fd = dial(private);
         posters[i].board = i;

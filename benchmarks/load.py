@@ -1,7 +1,7 @@
 """The load that load.c makes: what it is told, and what it measured.
 
 It reads from stdin: one line of numbers (``Plan.head``), the post in hexadecimal, and a line for each
-browser with its board, subprotocol and the three messages that it says. Then it goes through its phases:
+browser (``Browser.line``). Then it goes through its phases:
 plan, open, warm, measure. It ends each with a line of JSON and waits for a line, so that the server's CPU can
 be read when nothing happens.
 """
@@ -9,70 +9,48 @@ be read when nothing happens.
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
-import cbor2
-import jwt
-import msgspec
-from server import ROOT, Failed, Server, cpu_seconds, machine_seconds, pin, resident_kib
+from router import FRAME_BYTES, ROOT, Browser, Failed, Request, Router, request, tuleaprt
+from server import cpu_seconds, machine_seconds, pin, resident_kib
 
-SAMPLE = ROOT / "tests/fixtures/tuleap/wire/kanban_item_move.body"
-FRAME_BYTES = 290
-GROUPS = ("@site_active", "@gpig_project_members")
-FIRST_ROOM, FIRST_USER, TICKET_SECONDS = 100_000, 1000, 1800
-HELLO, AUTHENTICATE, SUBSCRIBE, EVENT = 1, 5, 32, 36
-JSON, MSGPACK, CBOR = "wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"
-WRITERS: Mapping[str, Callable[[Any], bytes]] = {
-    JSON: msgspec.json.encode,
-    MSGPACK: msgspec.msgpack.encode,
-    CBOR: cbor2.dumps,
-}
-POSTS_PER_SECOND = 20
 AT_A_TIME = 32
 """Connections that are opening: fewer than Twisted's backlog of 50, past which a SYN is lost for a second."""
 SETTLE_SECONDS = 0.3
 
 
-class Browser(NamedTuple):
-    """Who subscribes to a board."""
-
-    board: int = 0
-    protocol: str = JSON
-    groups: Sequence[str] = GROUPS
-
-    def line(self, user: int, key: str) -> str:
-        claims = {
-            "data": {"user_id": FIRST_USER + user, "user_rights": self.groups},
-            "exp": time.time() + TICKET_SECONDS,
-        }
-        hello = [HELLO, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"], "authid": "x"}]
-        topic = f"org.tuleap.kanban.{FIRST_ROOM + self.board}"
-        messages = (
-            hello,
-            [AUTHENTICATE, jwt.encode(claims, key, algorithm="HS512"), {}],
-            [SUBSCRIBE, 1, {}, topic],
-        )
-        write = WRITERS[self.protocol]
-        return " ".join((str(self.board), self.protocol, *(write(it).hex() for it in messages)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One load. ``posters`` posts are under way at a time, or ``rate`` posts a second go to each board."""
+    """One load. ``posters`` posts are under way at a time, or ``rate`` posts a second go to each board.
+
+    ``event_bytes`` is how long an event is, about, with the head of its frame.
+    """
 
     browsers: Sequence[Browser] = field(repr=False)
     boards: int = 1
     posters: int = 1
     rate: int = 0
+    event_bytes: int = FRAME_BYTES
+    tls: bool = False
     warm: float = 0.7
     seconds: float
 
-    def head(self, ports: tuple[int, int], *, plain: bool) -> str:
-        counts = (len(self.browsers), self.boards, self.posters, AT_A_TIME, int(plain), self.rate)
-        return " ".join(map(str, (*ports, *counts, self.warm, self.seconds)))
+    def head(self, ports: tuple[int, int], path: str, post: Request, *, plain: bool) -> str:
+        counts = (
+            len(self.browsers),
+            self.boards,
+            self.posters,
+            AT_A_TIME,
+            int(plain),
+            int(self.tls),
+            self.rate,
+        )
+        places = (post.board_at, post.order_at)
+        return " ".join(map(str, (*ports, path, *counts, self.warm, self.seconds, *places)))
 
 
 class Latency(NamedTuple):
@@ -116,29 +94,12 @@ class Result(NamedTuple):
 def build(folder: Path) -> Path:
     program = folder / "load"
     command = ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(ROOT / "benchmarks/load.c")]
+    command += ["-lssl", "-lcrypto"]
     try:
         subprocess.run(command, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Failed(f"the load is in C, and could not be compiled: {error}") from None
+        raise Failed(f"the load is in C, and could not be compiled (.ci/require bench): {error}") from None
     return program
-
-
-def request() -> bytes:
-    """A body that Tuleap posts, with an event of about FRAME_BYTES; its data end with the order number."""
-    body = json.loads(SAMPLE.read_bytes())
-    # Nobody is the sender's window, so nobody is left out.
-    body |= {"sender_uuid": None, "room_id": FIRST_ROOM}
-    body["data"]["from_column"] = f"n={0:010}"
-    cards = body["data"]["ordered_destination_column_items_ids"]
-    event = [EVENT, 1, 2**53, {}, [], {"cmd": body["cmd"], "data": body["data"]}]
-    while len(msgspec.json.encode(event)) < FRAME_BYTES - 4:
-        cards.append(cards[-1] + 1)
-    text = msgspec.json.encode(body)
-    head = (
-        "POST /message HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(text)}\r\n\r\n"
-    )
-    return head.encode() + text
 
 
 class Talk:
@@ -176,29 +137,48 @@ class Talk:
         return found
 
 
+class Started(Protocol):
+    """A router that runs."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def router(self) -> Router: ...
+
+
+Start = Callable[[int | None, bool], AbstractContextManager[Started]]
+"""Starts a router on a core, and says whether browsers speak TLS to it."""
+
+
 class Bench:
     """Measures plans: ``cores`` are the server's and the load's."""
 
-    def __init__(self, program: Path, cores: tuple[int | None, int | None]) -> None:
+    def __init__(self, program: Path, cores: tuple[int | None, int | None], start: Start) -> None:
         self._program = program
         self._cores = cores
+        self._start = start
 
     def server(self, plan: Plan) -> Result:
-        with Server(self._cores[0]) as server:
-            lines = [it.line(user, server.key) for user, it in enumerate(plan.browsers)]
-            return self._measure(plan, server.pid, plan.head(server.ports, plain=False), lines)
+        with self._start(self._cores[0], plan.tls) as server:
+            door, publisher = server.router.websocket, server.router.publisher
+            lines = [it.line(number, door) for number, it in enumerate(plan.browsers)]
+            post = request(publisher, plan.event_bytes)
+            head = plan.head((door.port, publisher.port), door.path, post, plain=False)
+            return self._measure(plan, server.pid, head, post, lines)
 
     def yard(self, plan: Plan) -> Result:
         """The same by a loop of send() in C, with as little around it as can be."""
-        sizes = (str(FRAME_BYTES), str(len(request())))
+        post = request(tuleaprt((0, 0), "").publisher, plan.event_bytes)
+        sizes = map(str, (plan.event_bytes, len(post.text), post.board_at, post.order_at))
         with Talk([self._program, "yard", *sizes], self._cores[0]) as yard:
             port = yard.hear()["port"]
             lines = [f"{it.board} {it.protocol}" for it in plan.browsers]
-            return self._measure(plan, yard.pid, plan.head((port, port), plain=True), lines)
+            return self._measure(plan, yard.pid, plan.head((port, port), "/", post, plain=True), post, lines)
 
-    def _measure(self, plan: Plan, pid: int, head: str, lines: Sequence[str]) -> Result:
+    def _measure(self, plan: Plan, pid: int, head: str, post: Request, lines: Sequence[str]) -> Result:
         with Talk([self._program], self._cores[1]) as load:
-            load.say("\n".join((head, request().hex(), *lines)))
+            load.say("\n".join((head, post.text.hex(), *lines)))
             load.hear()
             before, kib = cpu_seconds(pid), resident_kib(pid)
             load.say("open")

@@ -7,25 +7,35 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).resolve().parent.parent
+from router import ROOT, Failed, Router, tuleaprt
+
 START_SECONDS, STOP_SECONDS = 30, 10
 ANYWHERE = '["tcp:0:interface=127.0.0.1"]'
+ANYWHERE_TLS = '["ssl:0:interface=127.0.0.1:privateKey={0}:certKey={0}"]'
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Failed(Exception):
-    """The benchmark has no result; the text says why."""
+def family(pid: int) -> Iterator[int]:
+    """A process and those that it has started, and so on."""
+    yield pid
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield from family(int(child))
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, in seconds, to a clock tick (10 ms)."""
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 of proc(5).
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    """User and system time of a process and its children so far, in seconds, to a clock tick (10 ms)."""
+    ticks = 0
+    for each in family(pid):
+        stat = Path(f"/proc/{each}/stat").read_text()
+        # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 of proc(5).
+        fields = stat.rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / CLOCK_TICKS
 
 
 def machine_seconds() -> float:
@@ -36,9 +46,10 @@ def machine_seconds() -> float:
 
 
 def resident_kib(pid: int) -> int:
-    found = re.search(r"^VmRSS:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1])
+    """Of a process and its children."""
+    statuses = [Path(f"/proc/{it}/status").read_text() for it in family(pid)]
+    found = (re.search(r"^VmRSS:\s*(\d+) kB$", it, re.MULTILINE) for it in statuses)
+    return sum(int(it[1]) for it in found if it)
 
 
 def pin(pid: int, core: int | None) -> None:
@@ -48,12 +59,13 @@ def pin(pid: int, core: int | None) -> None:
 
 
 class Server:
-    """A context: ``twistd tuleaprt``, ready, on ports of its own."""
+    """A context: ``twistd tuleaprt``, ready, on ports of its own. ``certificate``: with its key, for TLS."""
 
-    def __init__(self, core: int | None) -> None:
+    def __init__(self, core: int | None, certificate: Path | None = None) -> None:
         self.key = secrets.token_urlsafe(64)
         self._ports: dict[str, int] = {}
         self._core = core
+        self._public = ANYWHERE if certificate is None else ANYWHERE_TLS.format(certificate)
         self._last_lines: deque[str] = deque(maxlen=15)
 
     def __enter__(self) -> Self:
@@ -63,7 +75,7 @@ class Server:
             "PYTHONPATH": str(ROOT),
             "PRIVATE_KEY": self.key,
             "TULEAPRT_LISTEN__PRIVATE": ANYWHERE,
-            "TULEAPRT_LISTEN__PUBLIC": ANYWHERE,
+            "TULEAPRT_LISTEN__PUBLIC": self._public,
         }
         twistd = Path(sys.executable).with_name("twistd")
         self._process = subprocess.Popen(
@@ -93,6 +105,10 @@ class Server:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def router(self) -> Router:
+        return tuleaprt(self.ports, self.key)
 
     @property
     def ports(self) -> tuple[int, int]:

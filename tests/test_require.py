@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
-NEEDED = ("python3", "node", "npm", "curl")
+NEEDED = ("python3", "node", "npm", "curl", "cc")
 
 
 @pytest.fixture
@@ -32,14 +32,21 @@ def require(system: Path, what: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={"PATH": str(system)}, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("what", ["run", "test"])
+@pytest.mark.parametrize("what", ["run", "test", "bench"])
 def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> None:
     done = require(system, what)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("python3", "python3-venv"), ("node", "nodejs"), ("npm", "npm"), ("curl", "curl")]
+    ("name", "package"),
+    [
+        ("python3", "python3-venv"),
+        ("node", "nodejs"),
+        ("npm", "npm"),
+        ("curl", "curl"),
+        ("cc", "gcc libc6-dev libssl-dev"),
+    ],
 )
 def test_what_is_missing_is_named_in_one_line(system: Path, name: str, package: str) -> None:
     stub(system / name, "exit 1")
@@ -48,7 +55,19 @@ def test_what_is_missing_is_named_in_one_line(system: Path, name: str, package: 
     assert done.stderr == f"make needs more of this system; type: apt-get install {package}\n"
 
 
+def test_a_compiler_without_the_headers_of_openssl_is_not_enough(system: Path) -> None:
+    stub(system / "cc", "read line; case $line in *openssl*) exit 1; esac")
+    for what in ("test", "bench"):
+        assert require(system, what).stderr.endswith("apt-get install libssl-dev\n")
+
+
 def test_the_server_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl"):
+    for name in ("node", "npm", "curl", "cc"):
         (system / name).unlink()
     assert require(system, "run").returncode == 0
+
+
+def test_the_benchmark_needs_no_node(system: Path) -> None:
+    for name in ("node", "npm", "curl"):
+        (system / name).unlink()
+    assert require(system, "bench").returncode == 0

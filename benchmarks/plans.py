@@ -1,0 +1,62 @@
+"""Which loads a pass has, and in which order."""
+
+import sys
+from collections.abc import Iterable
+from itertools import cycle, islice
+
+from figures import POSTS_PER_SECOND, Results
+from load import Bench, Plan, Result
+from router import CBOR, GROUPS, JSON, MSGPACK, Browser
+
+PACE_LENGTH = 2.5
+"""How much longer a load at a pace takes: a p99 needs posts."""
+
+# What is compared stands next to each other: a machine is not as fast now as it was a minute ago.
+ORDER = (
+    *("yard 1000", "1000", "tls", "serializers", "groups", "1000", "yard 1000"),
+    *("yard 5000", "5000", "yard 5000", "boards", "yard boards", "nobody", "yard nobody", "pace"),
+)
+
+
+def crowd(count: int) -> list[Browser]:
+    return [Browser()] * count
+
+
+def crowd_in_groups(count: int, sets: int) -> list[Browser]:
+    return [Browser(groups=(*GROUPS, f"@gpig_{it % sets}")) for it in range(count)]
+
+
+def crowd_on_boards(boards: int) -> list[Browser]:
+    """Five on each."""
+    return [Browser(board=it % boards) for it in range(5 * boards)]
+
+
+def plans(seconds: float) -> dict[str, Plan]:
+    protocols = islice(cycle((JSON, MSGPACK, JSON, CBOR)), 1000)
+    return {
+        "1000": Plan(browsers=crowd(1000), seconds=seconds),
+        "tls": Plan(browsers=crowd(1000), tls=True, seconds=seconds),
+        "serializers": Plan(browsers=[Browser(protocol=it) for it in protocols], seconds=seconds),
+        "groups": Plan(browsers=crowd_in_groups(1000, 1000), seconds=seconds),
+        "5000": Plan(browsers=crowd(5000), seconds=seconds),
+        "boards": Plan(browsers=crowd_on_boards(1000), boards=1000, posters=8, seconds=seconds),
+        "nobody": Plan(browsers=[], boards=8, posters=8, seconds=seconds),
+        "pace": Plan(
+            browsers=[*crowd(1000), *[Browser(board=1)] * 5],
+            boards=2,
+            posters=2,
+            rate=POSTS_PER_SECOND,
+            seconds=PACE_LENGTH * seconds,
+        ),
+    }
+
+
+def run(bench: Bench, seconds: float, order: Iterable[str] = ORDER) -> Results:
+    found: dict[str, list[Result]] = {}
+    known = plans(seconds)
+    for step in order:
+        print(f"  {step} …", file=sys.stderr)
+        plan = known[step.removeprefix("yard ")]
+        result = bench.yard(plan) if step.startswith("yard ") else bench.server(plan)
+        found.setdefault(step, []).append(result)
+    return found

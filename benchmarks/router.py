@@ -1,0 +1,171 @@
+"""A WAMP router with an HTTP publisher, as far as the load must know it.
+
+It is tuleaprt, or a peer that a file describes.
+"""
+
+import json
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+import cbor2
+import jwt
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "tests/fixtures/tuleap/wire/kanban_item_move.body"
+FRAME_BYTES = 290
+GROUPS = ("@site_active", "@gpig_project_members")
+FIRST_ROOM, FIRST_USER, TICKET_SECONDS = 100_000, 1000, 1800
+HELLO, AUTHENTICATE, SUBSCRIBE, EVENT = 1, 5, 32, 36
+JSON, MSGPACK, CBOR = "wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"
+WRITERS: Mapping[str, Callable[[Any], bytes]] = {
+    JSON: msgspec.json.encode,
+    MSGPACK: msgspec.msgpack.encode,
+    CBOR: cbor2.dumps,
+}
+NO_BOARD, NO_ORDER = "0" * 6, "n=" + "0" * 10
+"""What load.c overwrites by the number of the board, and of the post; it finds the second in events, too."""
+
+
+class Failed(Exception):
+    """The benchmark has no result; the text says why."""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where browsers come in, and how. Without ``ticket`` and ``key`` they are anonymous."""
+
+    port: int
+    realm: str
+    topic: str
+    """With ``$board``, which is a number."""
+    path: str = "/"
+    authid: str = "x"
+    ticket: str = ""
+    key: str = ""
+    """Tickets are JSON Web Tokens as Tuleap's, signed with it."""
+
+    def opening(self, number: int, board: int, groups: Sequence[str]) -> tuple[Any, Any, Any]:
+        """The messages of a browser from HELLO to SUBSCRIBE; the second is None if no ticket is asked for."""
+        is_known = bool(self.ticket or self.key)
+        hello = {"roles": {"subscriber": {}}, "authmethods": ["ticket" if is_known else "anonymous"]}
+        topic = Template(self.topic).substitute(board=FIRST_ROOM + board)
+        return (
+            [HELLO, self.realm, hello | ({"authid": self.authid} if is_known else {})],
+            [AUTHENTICATE, self.ticket or self._signed(number, groups), {}] if is_known else None,
+            [SUBSCRIBE, 1, {}, topic],
+        )
+
+    def _signed(self, number: int, groups: Sequence[str]) -> str:
+        data = {"user_id": FIRST_USER + number, "user_rights": groups}
+        claims = {"data": data, "exp": time.time() + TICKET_SECONDS}
+        return jwt.encode(claims, self.key, algorithm="HS512")
+
+
+class Publisher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where changes are posted. ``body`` has once ``$board``, a number, and ``$data``, an object."""
+
+    port: int
+    path: str
+    body: str
+    headers: dict[str, str] = {}
+
+
+class Router(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``command``: what starts it, in the foreground and with all that it needs."""
+
+    name: str
+    websocket: Door
+    publisher: Publisher
+    command: list[str] = []
+    environment: dict[str, str] = {}
+
+
+class Request(NamedTuple):
+    """A post, and where in it the numbers of the board and of the post are."""
+
+    text: bytes
+    board_at: int
+    order_at: int
+
+
+class Browser(NamedTuple):
+    """Who subscribes to a board."""
+
+    board: int = 0
+    protocol: str = JSON
+    groups: Sequence[str] = GROUPS
+
+    def line(self, number: int, door: Door) -> str:
+        """For load.c: board, subprotocol and three messages, the second empty if there is none."""
+        write = WRITERS[self.protocol]
+        messages = door.opening(number, self.board, self.groups)
+        return " ".join(
+            (str(self.board), self.protocol, *("" if it is None else write(it).hex() for it in messages))
+        )
+
+
+def described(path: Path) -> Router:
+    """
+    Raises:
+        Failed: the file is not there, or does not describe a router.
+    """
+    try:
+        found = msgspec.convert(tomllib.loads(path.read_text()), Router)
+        request(found.publisher, FRAME_BYTES)
+    except (OSError, ValueError, KeyError) as error:
+        raise Failed(f"{path}: {error}") from None
+    if not found.command:
+        raise Failed(f"{path}: no command")
+    return found
+
+
+def tuleaprt(ports: tuple[int, int], key: str) -> Router:
+    """This project's server, where Tuleap moves cards."""
+    body = json.loads(SAMPLE.read_bytes())
+    # Nobody is the sender's window, so nobody is left out.
+    body |= {"sender_uuid": None, "room_id": "$board", "data": "$data"}
+    text = json.dumps(body, separators=(",", ":")).replace('"$board"', "$board").replace('"$data"', "$data")
+    return Router(
+        name="tuleaprt",
+        websocket=Door(port=ports[0], path="/ws", realm="tuleap", topic="org.tuleap.kanban.$board", key=key),
+        publisher=Publisher(port=ports[1], path="/message", body=text),
+    )
+
+
+def data(frame_bytes: int) -> str:
+    """The data of a move, for an event of about so many bytes; they end with the order number."""
+    body = json.loads(SAMPLE.read_bytes())
+    found = body["data"] | {"from_column": NO_ORDER}
+    cards = found["ordered_destination_column_items_ids"]
+
+    def missing() -> int:
+        event = [EVENT, 1, 2**53, {}, [], {"cmd": body["cmd"], "data": found}]
+        return frame_bytes - (4 if frame_bytes < 0x10000 else 10) - len(msgspec.json.encode(event))
+
+    while (left := missing()) > 0:
+        # No card's number is longer than the last one's will be.
+        most = len(str(cards[-1] + left)) + 1
+        cards.extend(range(cards[-1] + 1, cards[-1] + 1 + (left // most or 1)))
+    return msgspec.json.encode(found).decode()
+
+
+def request(publisher: Publisher, frame_bytes: int) -> Request:
+    """What is posted for an event of about so many bytes.
+
+    Raises:
+        ValueError, KeyError: the publisher's body is no such template.
+    """
+    template = Template(publisher.body)
+    if sorted(template.get_identifiers()) != ["board", "data"] or publisher.body.count("$") != 2:
+        raise ValueError("the publisher's body must have $board once and $data once")
+    # No JSON, header or template has a NUL, so the place of the board is where one is.
+    body = template.substitute(board="\0" * len(NO_BOARD), data=data(frame_bytes)).encode()
+    headers = {"Host": "127.0.0.1", "Content-Type": "application/json"} | publisher.headers
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    text = f"POST {publisher.path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    board_at, order_at = text.index(b"\0"), text.index(NO_ORDER.encode()) + 2
+    return Request(text.replace(b"\0", b"0"), board_at, order_at)
