@@ -65,6 +65,7 @@ class Server:
         self.key = secrets.token_urlsafe(64)
         self._ports: dict[str, int] = {}
         self._core = core
+        self._reading: threading.Thread | None = None
         self._public = ANYWHERE if certificate is None else ANYWHERE_TLS.format(certificate)
         self._last_lines: deque[str] = deque(maxlen=15)
 
@@ -97,7 +98,6 @@ class Server:
 
     def __exit__(self, cls: object, error: object, traceback: object) -> None:
         self._stop()
-        self._reading.join(STOP_SECONDS)
         if isinstance(error, (Failed, OSError)):
             code, lines = self._process.returncode, "".join(self._last_lines)
             error.add_note(f"The server's exit code is {code} (-15 is by us). Its last lines:\n{lines}")
@@ -144,3 +144,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._reading:
+            self._reading.join(STOP_SECONDS)
+        assert self._process.stdout is not None
+        self._process.stdout.close()

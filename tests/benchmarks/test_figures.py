@@ -1,0 +1,89 @@
+"""The table: ratios, goals and their marks, medians."""
+
+from typing import Any
+
+import pytest
+from figures import Figure, figures, medians, number, table, without_goals
+from load import Latency, Result
+from plans import ORDER
+
+
+def result(**changed: Any) -> Result:
+    values = {"seconds": 4, "posts": 400, "deliveries": 400_000, "event_bytes": 286, "busy": 0.5, "cpu": 4}
+    return Result(**(values | changed))
+
+
+def results(cpu: float = 4) -> dict[str, list[Result]]:
+    """Of one pass where the yardstick needs half of what is measured, and all steps are alike."""
+    found = {step: [result(cpu=cpu / 2 if step.startswith("yard ") else cpu)] for step in ORDER}
+    found["5000"] = [result(cpu=cpu, open_cpu=2, close_cpu=1, open_kib=40_000)]
+    found["pace"] = [result(cpu=cpu, boards=[Latency(0.01, 0.02, 0.015, 0.021), Latency(0.001, 0.002, 0, 0)])]
+    return found
+
+
+def by_name(found: list[Figure]) -> dict[str, Figure]:
+    return {it.name: it for it in found}
+
+
+@pytest.mark.parametrize(
+    ("value", "at_most", "at_least", "goal", "mark"),
+    [
+        (120, 120, None, "≤ 120", "✓"),
+        (120.1, 120, None, "≤ 120", "✗"),
+        (3067, None, 3067, "≥ 3,067", "✓"),
+        (3066, None, 3067, "≥ 3,067", "✗"),
+        (3066, None, None, "", ""),
+    ],
+)
+def test_a_figure_is_marked_by_its_goal(
+    value: float, at_most: float | None, at_least: float | None, goal: str, mark: str
+) -> None:
+    figure = Figure("x", "x", value, "µs", at_most=at_most, at_least=at_least)
+    assert (figure.goal, figure.mark) == (goal, mark)
+
+
+def test_the_table_has_ratios_to_what_was_measured_beside() -> None:
+    found = by_name(list(figures(results())))
+    assert found["cpu_1000"].value == pytest.approx(10)
+    assert found["cpu_1000"].yard == pytest.approx(5)
+    assert found["ratio_1000"].value == pytest.approx(2)
+    assert found["ratio_tls"].value == found["ratio_groups"].value == pytest.approx(1)
+    assert found["ratio_tls"].goal == ""
+    assert found["cpu_open"].value == pytest.approx(400)
+    assert found["memory"].value == pytest.approx(8)
+    assert found["last_p99"].value == pytest.approx(21)
+    assert found["last_p99"].mark == "✗"
+    # 4,000 of 23,500 of what the yardstick does by each second of its CPU.
+    assert found["posts_cpu"].at_least == pytest.approx(200 * 4000 / 23_500)
+
+
+def test_a_load_that_was_left_out_has_no_line() -> None:
+    found = {step: them for step, them in results().items() if step not in ("tls", "groups")}
+    names = by_name(list(figures(found)))
+    assert "ratio_serializers" in names
+    assert not {"cpu_tls", "ratio_tls", "open_tls", "cpu_groups", "ratio_groups"} & names.keys()
+
+
+def test_of_three_passes_the_medians_count_line_by_line() -> None:
+    found = by_name(medians([results(4), results(40), results(5)]))
+    assert found["cpu_1000"].value == pytest.approx(12.5)
+    assert found["cpu_1000"].yard == pytest.approx(6.25)
+    assert found["ratio_1000"].value == pytest.approx(2)
+
+
+def test_the_table_is_for_people() -> None:
+    lines = table(medians([results()])).splitlines()
+    assert "  ratio to send() in C" in lines[2]
+    assert lines[2].split()[-4:] == ["2", "≤", "1.25", "✗"]
+    assert len({line.rindex("µs") for line in lines if "µs" in line}) == 1
+
+
+def test_a_peer_is_not_held_to_our_goals() -> None:
+    assert {it.mark for it in without_goals(medians([results()]))} == {""}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(12345.6, "12,346"), (100, "100"), (12.345, "12.35"), (1.5, "1.50"), (12, "12")]
+)
+def test_a_number_has_as_many_digits_as_it_is_worth(value: float, text: str) -> None:
+    assert number(value) == text
