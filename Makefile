@@ -2,7 +2,7 @@
 # make test    lint, types and every test
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
-# make bench   measure what it costs, beside its goals: FULL=1 for medians of three
+# make bench   measure what it costs, beside its goals: FULL=1 for medians of three, PEER=… for another router
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -38,7 +38,7 @@ fuzz: .venv/test
 
 bench: .venv/run
 	@.ci/require bench
-	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(BENCH)
+	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH)
 
 .venv/bin/pip:
 	@.ci/require run

@@ -19,10 +19,11 @@ from typing import Any
 
 from certificate import self_signed
 from conditions import machine, notes
-from figures import Figure, Results, medians, table
+from figures import Figure, Results, medians, table, without_goals
 from load import Bench, Start, Started, build
-from plans import run
-from router import FRAME_BYTES, ROOT, Failed
+from peer import Peer
+from plans import ORDER, OURS, run
+from router import FRAME_BYTES, ROOT, Failed, Router, described
 from server import Server, pin
 
 RESULT = ROOT / "benchmarks/result.json"
@@ -38,6 +39,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--full", action="store_true", help="medians of three")
     parser.add_argument(
+        "--peer",
+        type=Path,
+        metavar="FILE",
+        help="a file that describes another router, to measure it instead",
+    )
+    parser.add_argument(
         "--json", type=Path, default=RESULT, metavar="FILE", help="where all figures are written"
     )
     given = parser.parse_args()
@@ -46,11 +53,11 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def starter(folder: Path) -> Start:
+def starter(peer: Router | None, folder: Path) -> Start:
     certificate = self_signed(folder)
 
     def start(core: int | None, is_tls: bool) -> AbstractContextManager[Started]:
-        return Server(core, certificate if is_tls else None)
+        return Peer(peer, core) if peer else Server(core, certificate if is_tls else None)
 
     return start
 
@@ -62,11 +69,13 @@ def own_cores() -> Cores:
 
 
 def measure(given: argparse.Namespace, folder: Path, cores: Cores) -> list[Results]:
-    bench = Bench(build(folder), cores, starter(folder))
+    peer = described(given.peer) if given.peer else None
+    bench = Bench(build(folder), cores, starter(peer, folder))
+    order = [it for it in ORDER if not peer or it not in OURS]
     passes = []
     for count in range(3 if given.full else 1):
         print(f"pass {count + 1}", file=sys.stderr)
-        passes.append(run(bench, given.seconds))
+        passes.append(run(bench, given.seconds, order))
     return passes
 
 
@@ -88,6 +97,8 @@ def main() -> int:
         print("bench:", error, *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 1
     found = medians(passes)
+    if given.peer:
+        found = without_goals(found)
     print(table(found), *(f"- {it}" for it in notes(passes, cores)), sep="\n")
     print(f"Events of {FRAME_BYTES} bytes;", ", ".join(f"{name} {it}" for name, it in machine().items()))
     given.json.write_text(json.dumps(document(found, passes, given.seconds), indent=2) + "\n")

@@ -16,6 +16,8 @@ ORDER = (
     *("yard 1000", "1000", "tls", "serializers", "groups", "1000", "yard 1000"),
     *("yard 5000", "5000", "yard 5000", "boards", "yard boards", "nobody", "yard nobody", "pace"),
 )
+OURS = ("tls", "groups")
+"""A peer has other groups, if any, and is told by its own file where it listens."""
 
 
 def crowd(count: int) -> list[Browser]:
