@@ -2,7 +2,7 @@
 # make test    lint, types and every test
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
-# make bench   measure what it costs, beside its goals: FULL=1 for medians of three, PEER=… for another router
+# make bench   measure what it costs, beside its goals: FULL=1 for medians of three and a plot, PEER=… for another router
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -36,7 +36,7 @@ unit: .venv/test .venv-interop/.ready node_modules/.ready
 fuzz: .venv/test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz
 
-bench: .venv/run
+bench: $(if $(FULL),.venv/bench,.venv/run)
 	@.ci/require bench
 	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH)
 
@@ -53,6 +53,11 @@ bench: .venv/run
 	@.ci/require test
 	@echo "installing what the tests need into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) '.[test]'
+	@touch $@ .venv/run
+
+.venv/bench: setup.cfg constraints.txt | .venv/bin/pip
+	@echo "installing what the benchmark's plot needs into .venv"
+	@$(PIP_INSTALL) $(EDITABLE) '.[bench]'
 	@touch $@ .venv/run
 
 # An environment of its own: nothing that a client brings may be there when the server is tested.
@@ -74,4 +79,4 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 clean:
 	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
-	rm -f twisted/plugins/dropin.cache benchmarks/*.json
+	rm -f twisted/plugins/dropin.cache benchmarks/*.json benchmarks/*.png

@@ -12,21 +12,21 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from certificate import self_signed
 from conditions import machine, notes
-from figures import Figure, Results, medians, table, without_goals
+from figures import Results, medians, table, without_goals
+from growth import Series, grow
 from load import Bench, Start, Started, build
 from peer import Peer
 from plans import ORDER, OURS, run
 from router import FRAME_BYTES, ROOT, Failed, Router, described
 from server import Server, pin
 
-RESULT = ROOT / "benchmarks/result.json"
+RESULT, PLOT = ROOT / "benchmarks/result.json", ROOT / "benchmarks/plot.png"
 Cores = tuple[int | None, int | None]
 
 
@@ -37,13 +37,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=4, metavar="S", help="length of each load, 0.5 to 20"
     )
-    parser.add_argument("--full", action="store_true", help="medians of three")
+    parser.add_argument("--full", action="store_true", help="medians of three, how cost grows, and a plot")
     parser.add_argument(
         "--peer",
         type=Path,
         metavar="FILE",
         help="a file that describes another router, to measure it instead",
     )
+    parser.add_argument("--plot", type=Path, default=PLOT, metavar="FILE", help="where --full draws its plot")
     parser.add_argument(
         "--json", type=Path, default=RESULT, metavar="FILE", help="where all figures are written"
     )
@@ -68,15 +69,22 @@ def own_cores() -> Cores:
     return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
 
 
-def measure(given: argparse.Namespace, folder: Path, cores: Cores) -> list[Results]:
-    peer = described(given.peer) if given.peer else None
+class Found(NamedTuple):
+    passes: list[Results]
+    growth: list[Series]
+
+
+def measure(given: argparse.Namespace, peer: Router | None, folder: Path, cores: Cores) -> Found:
     bench = Bench(build(folder), cores, starter(peer, folder))
     order = [it for it in ORDER if not peer or it not in OURS]
-    passes = []
+    passes, growth = [], []
     for count in range(3 if given.full else 1):
         print(f"pass {count + 1}", file=sys.stderr)
         passes.append(run(bench, given.seconds, order))
-    return passes
+    if given.full:
+        print("growth", file=sys.stderr)
+        growth = list(grow(bench, given.seconds, is_peer=peer is not None))
+    return Found(passes, growth)
 
 
 def main() -> int:
@@ -89,31 +97,48 @@ def main() -> int:
     cores = own_cores()
     pin(0, cores[1])
     try:
+        peer = described(given.peer) if given.peer else None
         with tempfile.TemporaryDirectory() as folder:
-            passes = measure(given, Path(folder), cores)
+            found = measure(given, peer, Path(folder), cores)
     except KeyboardInterrupt:
         return 130
     except (Failed, OSError) as error:
         print("bench:", error, *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 1
-    found = medians(passes)
-    if given.peer:
-        found = without_goals(found)
-    print(table(found), *(f"- {it}" for it in notes(passes, cores)), sep="\n")
-    print(f"Events of {FRAME_BYTES} bytes;", ", ".join(f"{name} {it}" for name, it in machine().items()))
-    given.json.write_text(json.dumps(document(found, passes, given.seconds), indent=2) + "\n")
-    print(given.json)
+    show(given, found, peer.name if peer else "", list(notes(found.passes, found.growth, cores)))
     return 0
 
 
-def document(found: Sequence[Figure], passes: Sequence[Results], seconds: float) -> dict[str, Any]:
-    raw = [{step: [it._asdict() for it in them] for step, them in each.items()} for each in passes]
-    return {
+def show(given: argparse.Namespace, found: Found, peer: str, remarks: list[str]) -> None:
+    """The table for people, JSON for machines, and the plot."""
+    figures = medians(found.passes)
+    if peer:
+        figures = without_goals(figures)
+    print(table(figures), *(f"- {it}" for it in remarks), sep="\n")
+    where = ", ".join(f"{name} {it}" for name, it in machine().items())
+    print(f"Events of {FRAME_BYTES} bytes; {where}")
+    document = {
         "machine": machine(),
-        "seconds": seconds,
-        "figures": [it._asdict() for it in found],
-        "passes": raw,
+        "peer": peer,
+        "seconds": given.seconds,
+        "notes": remarks,
+        "figures": [it._asdict() for it in figures],
+        "growth": [it._asdict() | {"points": [p._asdict() for p in it.points]} for it in found.growth],
+        "passes": [plain(it) for it in found.passes],
     }
+    given.json.write_text(json.dumps(document, indent=2) + "\n")
+    print(given.json)
+    if given.full:
+        # What it needs is installed for FULL=1 only.
+        from plot import draw
+
+        draw(found.growth[0].points, peer or "tuleaprt", where, given.plot)
+        print(given.plot)
+
+
+def plain(results: Results) -> dict[str, Any]:
+    """For JSON."""
+    return {step: [it._asdict() for it in them] for step, them in results.items()}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from figures import Results
+from growth import Series
 
 SATURATED, DISTURBED = 0.9, 0.2
 """From which share of a core on the notes speak of it."""
@@ -15,7 +16,9 @@ LATE = 0.005
 """From how many seconds behind schedule on the notes speak of it."""
 
 
-def notes(passes: Sequence[Results], cores: tuple[int | None, int | None]) -> Iterator[str]:
+def notes(
+    passes: Sequence[Results], growth: Sequence[Series], cores: tuple[int | None, int | None]
+) -> Iterator[str]:
     all_of = {step: [it for each in passes for it in each[step]] for step in passes[0]}
     if cores[0] is None:
         yield "There is one core for the server and the load: only the CPU means anything."
@@ -26,6 +29,7 @@ def notes(passes: Sequence[Results], cores: tuple[int | None, int | None]) -> It
     if late > LATE:
         yield f"Posts at a pace were up to {late * 1e3:.0f} ms late, which is not in their latencies."
     others = max(it.others for them in all_of.values() for it in them)
+    others = max(others, *(it.others for each in growth for it in each.points), 0)
     if others > DISTURBED:
         yield f"Others took up to {others:.0%} of a core: rates and latencies are worse than they would be."
 

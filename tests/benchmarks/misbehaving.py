@@ -1,4 +1,4 @@
-"""A server for one subscriber and one poster that speaks as the yardstick does, and delivers what one says."""
+"""A server for one subscriber and one poster, like the yardstick, that delivers what it is told to."""
 
 import socket
 import threading
