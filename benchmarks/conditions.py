@@ -39,7 +39,7 @@ def machine() -> dict[str, str]:
     return {
         "CPU": model[1] if model else platform.machine(),
         "cores": str(os.cpu_count()),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "Python": platform.python_version(),
         "Twisted": version("Twisted"),
         "Autobahn": version("autobahn"),

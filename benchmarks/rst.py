@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from figures import Figure, number
@@ -13,6 +14,7 @@ from router import FRAME_BYTES, ROOT
 
 RESULT = ROOT / "benchmarks/result.json"
 FIRST_WIDTH, ALL_WIDTHS = 46, 100
+TEXT_WIDTH = 118
 
 
 def list_table(head: Sequence[str], rows: Iterable[Sequence[str]], first_width: int = FIRST_WIDTH) -> str:
@@ -28,7 +30,8 @@ def row(it: Figure) -> Sequence[str]:
     yard = "" if it.yard is None else f"{number(it.yard)} {it.unit}"
     # A line that begins with spaces says more of the one before.
     what = f"… {it.what.strip()}" if it.what.startswith(" ") else it.what
-    return what, f"{number(it.value)} {it.unit}".strip(), f"{it.mark} {it.goal}".strip(), yard
+    goal = f"{it.mark} {it.goal} {it.unit}".strip() if it.goal else ""
+    return what, f"{number(it.value)} {it.unit}".strip(), goal, yard
 
 
 def growth_table(series: Series) -> str:
@@ -58,8 +61,10 @@ def section(document: dict[str, Any]) -> Iterator[str]:
     router = f" of {document['peer']}" if document["peer"] else ""
     yield "Figures\n-------"
     seconds = f"{document['seconds']:g} seconds for each load"
-    yield f"{how}{router}, {seconds}, events of {FRAME_BYTES} bytes. {machine}."
-    yield from document["notes"]
+    conditions = f"{how}{router}, {seconds}, events of {FRAME_BYTES} bytes. {machine}."
+    yield "\n".join(wrap(conditions, TEXT_WIDTH, break_on_hyphens=False))
+    if document["notes"]:
+        yield "\n".join(f"* {it}" for it in document["notes"])
     figures = [Figure(**it) for it in document["figures"]]
     yield list_table(("What", "Measured", "Goal", "``send()`` in C"), map(row, figures))
     if document["growth"]:
