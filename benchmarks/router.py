@@ -118,6 +118,8 @@ def described(path: Path) -> Router:
         request(found.publisher, FRAME_BYTES)
     except (OSError, ValueError, KeyError) as error:
         raise Failed(f"{path}: {error}") from None
+    if Template(found.websocket.topic).get_identifiers() != ["board"]:
+        raise Failed(f"{path}: the topic must have $board")
     if not found.command:
         raise Failed(f"{path}: no command")
     return found

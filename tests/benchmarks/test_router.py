@@ -117,6 +117,7 @@ def test_a_file_describes_a_peer(peer: Path) -> None:
         ("port = 8080", 'port = "8080"', "websocket.port"),
         ("realm =", "relam =", "relam"),
         ("[publisher]", "[publishers]", "publisher"),
+        ("board.$board", "board", "the topic must have \\$board"),
         ('command = ["router", "--in-foreground"]', "", "no command"),
         ("$data", "$dat", "must have \\$board once and \\$data once"),
         ("$data", "[$data, $data]", "must have \\$board once and \\$data once"),
