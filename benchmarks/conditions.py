@@ -24,7 +24,7 @@ def notes(
         yield "There is one core for the server and the load: only the CPU means anything."
     busy = [step for step, them in all_of.items() if max(it.busy for it in them) > SATURATED]
     if busy:
-        yield f"The load had no time to spare, so the server may be faster: {', '.join(busy)}."
+        yield f"The load had no time to spare, so rates could be higher: {', '.join(busy)}."
     late = max(it.late for them in all_of.values() for it in them)
     if late > LATE:
         yield f"Posts at a pace were up to {late * 1e3:.0f} ms late, which is not in their latencies."

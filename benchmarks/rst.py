@@ -60,7 +60,7 @@ def section(document: dict[str, Any]) -> Iterator[str]:
     machine = ", ".join(f"{name} {it}" for name, it in document["machine"].items())
     router = f" of {document['peer']}" if document["peer"] else ""
     yield "Figures\n-------"
-    seconds = f"{document['seconds']:g} seconds for each load"
+    seconds = f"{document['seconds']:g} s for each load"
     conditions = f"{how}{router}, {seconds}, events of {FRAME_BYTES} bytes. {machine}."
     yield "\n".join(wrap(conditions, TEXT_WIDTH, break_on_hyphens=False))
     if document["notes"]:

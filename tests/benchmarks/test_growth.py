@@ -84,7 +84,7 @@ def test_the_section_is_read_from_the_json() -> None:
         "growth": [series._asdict() | {"points": [it._asdict() for it in series.points]}],
     }
     text = "\n\n".join(section(document))
-    assert "Medians of 3 passes, 4 seconds for each load, events of 290 bytes. CPU fast, cores 2." in text
+    assert "Medians of 3 passes, 4 s for each load, events of 290 bytes. CPU fast, cores 2." in text
     assert "\n\n* Others took some.\n\n.. list-table::\n" in text
     assert "   * - posts\n     - 2,000 1/s\n     -\n     - 4,000 1/s\n" in text
     assert "How it grows\n------------" in text
