@@ -114,6 +114,7 @@ def show(given: argparse.Namespace, found: Found, peer: str, remarks: list[str])
     figures = medians(found.passes)
     if peer:
         figures = without_goals(figures)
+        print(peer)
     print(table(figures), *(f"- {it}" for it in remarks), sep="\n")
     where = ", ".join(f"{name} {it}" for name, it in machine().items())
     print(f"Events of {FRAME_BYTES} bytes; {where}")
