@@ -3,6 +3,7 @@
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make bench   measure what it costs, beside its goals: FULL=1 for medians of three and a plot, PEER=… for another router
+# make soak    ten minutes of everything that can happen, every delivery checked: SOAK='--seconds 60 --seed 7'
 # make clean   remove what the others made
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test lint types unit fuzz watch bench clean
+.PHONY: run test lint types unit fuzz watch bench soak clean
 
 run: .venv/run
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
@@ -39,6 +40,9 @@ fuzz: .venv/test
 bench: $(if $(FULL),.venv/bench,.venv/run)
 	@.ci/require bench
 	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH)
+
+soak: .venv/run
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 .venv/bin/pip:
 	@.ci/require run

@@ -3,11 +3,12 @@
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -59,17 +60,45 @@ def pin(pid: int, core: int | None) -> None:
 
 
 class Server:
-    """A context: ``twistd tuleaprt``, ready, on ports of its own. ``certificate``: with its key, for TLS."""
+    """A context: ``twistd tuleaprt``, ready, on ports of its own. ``certificate``: with its key, for TLS.
 
-    def __init__(self, core: int | None, certificate: Path | None = None) -> None:
+    ``options`` are for its environment; ``twistd`` is what starts it, if not the usual.
+    """
+
+    def __init__(
+        self,
+        core: int | None,
+        certificate: Path | None = None,
+        *,
+        options: Mapping[str, str] | None = None,
+        twistd: Sequence[str] = (str(Path(sys.executable).with_name("twistd")),),
+    ) -> None:
         self.key = secrets.token_urlsafe(64)
+        self.tracebacks = 0
         self._ports: dict[str, int] = {}
         self._core = core
         self._reading: threading.Thread | None = None
         self._public = ANYWHERE if certificate is None else ANYWHERE_TLS.format(certificate)
+        self._options = options or {}
+        self._twistd = twistd
         self._last_lines: deque[str] = deque(maxlen=15)
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, cls: object, error: object, traceback: object) -> None:
+        code = self.stop()
+        if isinstance(error, (Failed, OSError)):
+            lines = "".join(self._last_lines)
+            error.add_note(f"The server's exit code is {code} (-15 is by us). Its last lines:\n{lines}")
+
+    def start(self) -> None:
+        """Also once more, after it was stopped.
+
+        Raises:
+            Failed: it did not become ready.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
         environment |= {
             # What is measured is this checkout, whichever is installed.
@@ -77,10 +106,11 @@ class Server:
             "PRIVATE_KEY": self.key,
             "TULEAPRT_LISTEN__PRIVATE": ANYWHERE,
             "TULEAPRT_LISTEN__PUBLIC": self._public,
+            **self._options,
         }
-        twistd = Path(sys.executable).with_name("twistd")
+        self._ports.clear()
         self._process = subprocess.Popen(
-            [str(twistd), "-n", "--pidfile=", "tuleaprt"],
+            [*self._twistd, "-n", "--pidfile=", "tuleaprt"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -92,15 +122,22 @@ class Server:
             pin(self._process.pid, self._core)
             self._wait_until_ready()
         except BaseException:
-            self._stop()
+            self.stop()
             raise
-        return self
 
-    def __exit__(self, cls: object, error: object, traceback: object) -> None:
-        self._stop()
-        if isinstance(error, (Failed, OSError)):
-            code, lines = self._process.returncode, "".join(self._last_lines)
-            error.add_note(f"The server's exit code is {code} (-15 is by us). Its last lines:\n{lines}")
+    def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+        """End it, by SIGKILL if it takes longer than that, and return its exit code."""
+        self._process.send_signal(by)
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if self._reading:
+            self._reading.join(STOP_SECONDS)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return code
 
     @property
     def pid(self) -> int:
@@ -128,23 +165,12 @@ class Server:
             raise Failed(f"the server ended (code {code}) before it was ready:\n{''.join(self._last_lines)}")
         # A pipe that nobody reads would fill up and stop the server. Connections are lost when we close them.
         lines = (line for line in self._process.stdout if "closed: connection lost" not in line)
-        self._reading = threading.Thread(target=self._last_lines.extend, args=(lines,), daemon=True)
+        self._reading = threading.Thread(target=lambda: deque(map(self._read, lines), maxlen=0), daemon=True)
         self._reading.start()
 
     def _read(self, line: str) -> bool:
         self._last_lines.append(line)
+        self.tracebacks += "Traceback (most recent call last)" in line
         if found := re.search(r"(private|public) site listens on \S+:(\d+)\s*$", line):
             self._ports[found[1]] = int(found[2])
         return line.rstrip().endswith("tuleaprt is ready") and self._ports.keys() == {"private", "public"}
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._reading:
-            self._reading.join(STOP_SECONDS)
-        assert self._process.stdout is not None
-        self._process.stdout.close()

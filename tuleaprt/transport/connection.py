@@ -226,6 +226,8 @@ class Connection:
         session, self.session = self.session, None
         if self.line is not None:
             self.hub.outboxes.forget(self.line)
+            # It refers to this: they would wait for Python to find the cycle.
+            self.line = None
         end, why = self._end or (how, detail)
         if session is None:
             self.connection_log.info("{peer} refused: {why}", peer=self.peer, why=why or end)

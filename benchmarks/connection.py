@@ -1,0 +1,286 @@
+"""One connection of a window, from the TCP connection to its end: WebSocket, and WAMP in JSON.
+
+Masked with zeros, which is allowed, the frames of a client are their own text.
+"""
+
+import asyncio
+import math
+import socket
+import struct
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from expected import Listening, Reader
+
+if TYPE_CHECKING:
+    from crowd import Window
+
+HELLO, WELCOME, ABORT, CHALLENGE, AUTHENTICATE, GOODBYE, ERROR = 1, 2, 3, 4, 5, 6, 8
+SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL, RESULT = 32, 33, 34, 35, 36, 48, 50
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+FINAL, MASKED, SHORT, LONG = 0x80, 0x80, 126, 127
+RESTART, TRY_LATER = 1012, 1013
+SMALL_BUFFER, LARGE_BUFFER = 4096, 4 << 20
+
+UPGRADE = (
+    "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Protocol: wamp.2.json\r\n\r\n"
+)
+
+
+class Gone(Exception):
+    """The connection has ended before what was awaited came."""
+
+
+class Refused(Exception):
+    """The handshake was answered with this status."""
+
+
+class Asked(NamedTuple):
+    """A request that is under way; posts up to ``horizon`` were answered before it was made."""
+
+    answer: asyncio.Future[Any]
+    horizon: int
+    then: Callable[[list[Any]], None]
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < SHORT:
+        head = struct.pack("!BB", FINAL | opcode, MASKED | size)
+    elif size < 1 << 16:
+        head = struct.pack("!BBH", FINAL | opcode, MASKED | SHORT, size)
+    else:
+        head = struct.pack("!BBQ", FINAL | opcode, MASKED | LONG, size)
+    return head + bytes(4) + payload
+
+
+def topic_of(board: int) -> str:
+    return f"org.tuleap.kanban.{board}"
+
+
+class Connection(asyncio.Protocol):
+    """``opened`` is done when all boards are subscribed, ``ended`` when the connection is gone.
+
+    ``parting``: why its end is no surprise, "" while it would be one.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, window: "Window", parting: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.window = window
+        self.reader: Reader = window.reader
+        self.parting = parting
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.boards: dict[int, int] = {}
+        """Of each subscription."""
+        self.code = 0
+        """Of the server's close frame."""
+        self.goodbye = ""
+        self.ends_at = math.inf
+        self.shown = 0.0
+        """When the newest ticket that this session has shown ends."""
+        self._rest = b""
+        self._is_upgraded = False
+        self._ids = count(1)
+        self._asked: dict[int, Asked] = {}
+        self._messages: dict[int, Callable[[list[Any]], None]] = {
+            CHALLENGE: self._challenge,
+            WELCOME: self._welcome,
+            ABORT: self._abort,
+            GOODBYE: self._goodbye,
+            EVENT: self._event,
+            SUBSCRIBED: self._answered,
+            UNSUBSCRIBED: self._answered,
+            RESULT: self._answered,
+            ERROR: self._failed,
+        }
+
+    # Of asyncio.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(UPGRADE.format(self.window.crowd.port).encode())
+
+    def data_received(self, data: bytes) -> None:
+        data = self._rest + data
+        if not self._is_upgraded:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            if not end:
+                self._rest = data
+                return
+            data = rest
+            self._upgraded(head)
+        at = 0
+        while (end_of := self._frame(data, at)) != at:
+            at = end_of
+        self._rest = data[at:]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.reader.gone()
+        for future in (self.opened, *(it.answer for it in self._asked.values())):
+            if not future.done():
+                future.set_exception(Gone())
+                # Not everybody is still waiting.
+                future.exception()
+        self._asked.clear()
+        self.ended.set_result(None)
+
+    # What its window does with it.
+
+    async def barrier(self) -> None:
+        """Until everything has come that was published before."""
+        await self._ask(CALL, {}, "test.no.such.procedure")
+
+    async def call(self, procedure: str, *args: Any) -> Any:
+        """The arguments of the result; None: the call has failed."""
+        return await self._ask(CALL, {}, procedure, args)
+
+    async def subscribe(self, board: int) -> None:
+        def subscribed(message: list[Any]) -> None:
+            # At once: events may follow in the same segment.
+            self.boards[message[2]] = board
+            self.reader.become(Listening.YES, board)
+
+        self.reader.become(Listening.PERHAPS, board)
+        await self._ask(SUBSCRIBE, {}, topic_of(board), then=subscribed)
+
+    async def unsubscribe(self, board: int) -> None:
+        subscription = next(id for id, it in self.boards.items() if it == board)
+
+        def unsubscribed(message: list[Any]) -> None:
+            del self.boards[subscription]
+            self.reader.become(Listening.NO, board)
+
+        self.reader.become(Listening.PERHAPS, board)
+        await self._ask(UNSUBSCRIBE, subscription, then=unsubscribed)
+
+    def leave(self) -> None:
+        """In the way of WAMP."""
+        self.parting = "clean"
+        self._say(GOODBYE, {}, "wamp.close.normal")
+
+    def reset(self) -> None:
+        """Without a word."""
+        self.parting = "reset"
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def stall(self) -> None:
+        """Read no more."""
+        self.parting = "slow"
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        for board in self.boards.values():
+            self.reader.become(Listening.PERHAPS, board)
+        self.transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Again, and as fast as others do: through a small window it would take minutes."""
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
+        self.transport.resume_reading()
+
+    # Its own.
+
+    def _say(self, *message: Any) -> None:
+        self.transport.write(frame(TEXT, msgspec.json.encode(message)))
+
+    def _ask(
+        self, code: int, *rest: Any, then: Callable[[list[Any]], None] = lambda _: None
+    ) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.ended.done():
+            answer.set_exception(Gone())
+            return answer
+        request = next(self._ids)
+        self._asked[request] = Asked(answer, self.reader.world.answered, then)
+        self._say(code, request, *rest)
+        return answer
+
+    def _upgraded(self, head: bytes) -> None:
+        status = int(head.split(b" ", 2)[1])
+        if status != 101:
+            self.opened.set_exception(Refused(status))
+            self.transport.abort()
+            return
+        self._is_upgraded = True
+        extra = {"uuid": self.window.uuid}
+        self._say(
+            HELLO, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"], "authextra": extra}
+        )
+
+    def _frame(self, data: bytes, at: int) -> int:
+        """Take the frame that begins there, if it is there whole, and return where it ends."""
+        if len(data) < at + 2:
+            return at
+        opcode, size, start = data[at] & 0x0F, data[at + 1], at + 2
+        if size >= SHORT:
+            width = 2 if size == SHORT else 8
+            size, start = int.from_bytes(data[start : start + width]), start + width
+        # The width of what is not there yet does not matter.
+        if len(data) < start + size:
+            return at
+        payload = data[start : start + size]
+        if opcode == TEXT:
+            message = msgspec.json.decode(payload)
+            self._messages[message[0]](message)
+        elif opcode == PING:
+            self.transport.write(frame(PONG, payload))
+        elif opcode == CLOSE:
+            self.code = int.from_bytes(payload[:2])
+            self.transport.write(frame(CLOSE, payload[:2]))
+        return start + size
+
+    def _challenge(self, message: list[Any]) -> None:
+        self._say(AUTHENTICATE, self.window.ticket_to_show(self), {})
+
+    def _welcome(self, message: list[Any]) -> None:
+        self.ends_at = message[2]["authextra"]["expires_at"]
+        self.window.was_welcomed()
+        self.window.crowd.start(self._subscribe_all())
+
+    async def _subscribe_all(self) -> None:
+        try:
+            for board in self.reader.listening:
+                await self.subscribe(board)
+        except Gone:
+            return
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _abort(self, message: list[Any]) -> None:
+        self.reader.world.fault("refused", f"{self.reader}: {message[2]}")
+
+    def _goodbye(self, message: list[Any]) -> None:
+        self.goodbye = message[2]
+        if self.parting != "clean":
+            self._say(GOODBYE, {}, "wamp.close.goodbye_and_out")
+
+    def _event(self, message: list[Any]) -> None:
+        board, data = self.boards.get(message[1]), message[5]["data"]
+        if board is None:
+            # The answer to SUBSCRIBE comes before the events; that to UNSUBSCRIBE after them.
+            self.reader.world.fault("leaked", f"post {data['n']} to {self.reader}: no subscription of his")
+        else:
+            self.reader.got(data["n"], board, len(data["pad"]), self.ends_at)
+
+    def _answered(self, message: list[Any]) -> None:
+        asked = self._asked.pop(message[1])
+        self.reader.settle(asked.horizon)
+        asked.then(message)
+        asked.answer.set_result(message[3] if len(message) > 3 else [])
+
+    def _failed(self, message: list[Any]) -> None:
+        asked = self._asked.pop(message[2])
+        self.reader.settle(asked.horizon)
+        if message[4] != "wamp.error.no_such_procedure":
+            self.reader.world.fault("refused", f"{self.reader}: {message[4]}")
+        asked.answer.set_result(None)

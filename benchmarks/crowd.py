@@ -1,0 +1,238 @@
+"""The windows: each is there to the end, and comes back whenever its connection has ended."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+
+import jwt
+from connection import RESTART, Connection, Gone, Refused
+from expected import Groups, Past, Reader, User, World
+
+AT_A_TIME = 32
+"""Connections that are opening: fewer than Twisted's backlog of 50, past which a SYN is lost for a second."""
+OPEN_SECONDS, PAUSE_SECONDS, LONGEST_PAUSE = 30, 0.2, 3.0
+TICKET_SECONDS = 1500
+GROUPS = range(1, 13)
+IN_GROUP, GROUP_SETS = 0.4, 200
+FIRST_USER = 1000
+HALL, STAGE, FIRST_BOARD = 1, 2, 10
+"""The board of many, that with the large posts, and the first of those of a hundred each."""
+TRANSIENT = {503}
+STARTING = "starting"
+
+
+class Person(User):
+    """A user with his tickets; ``newest`` is the one that ends last, ``end`` when it does."""
+
+    __slots__ = ("end", "is_changing", "newest")
+
+    def __init__(self, id: int, groups: Groups) -> None:
+        super().__init__(id, Past((groups,)))
+        self.end = 0.0
+        self.newest = ""
+        self.is_changing = False
+
+
+class Window:
+    """``life``: for how long the ticket of its next session is good, if not for long."""
+
+    def __init__(self, crowd: "Crowd", number: int, user: Person, boards: tuple[int, ...]) -> None:
+        self.crowd = crowd
+        self.user = user
+        self.uuid = f"window-{number}"
+        self.reader = Reader(crowd.world, number, user, boards)
+        self.connection: Connection | None = None
+        self.is_busy = False
+        self.life: float | None = None
+        self._shown = ""
+
+    @property
+    def is_open(self) -> bool:
+        it = self.connection
+        return it is not None and it.opened.done() and not it.ended.done() and not it.parting
+
+    async def keep(self) -> None:
+        """Be connected, until the crowd leaves."""
+        pause = PAUSE_SECONDS
+        while not self.crowd.is_leaving:
+            is_open = await self._open()
+            pause = PAUSE_SECONDS if is_open else min(pause * 2, LONGEST_PAUSE)
+            if is_open and self.connection is not None:
+                await self.connection.ended
+                self._check_the_end(self.connection)
+            await asyncio.sleep(pause * (0.5 + self.crowd.random.random()))
+
+    async def _open(self) -> bool:
+        crowd = self.crowd
+        async with crowd.entrance:
+            if crowd.is_leaving:
+                return False
+            is_forgiven = crowd.is_restarting
+            self.connection = None
+            try:
+                self.connection = await crowd.connect(self)
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await asyncio.shield(self.connection.opened)
+            except (OSError, Gone):
+                if not (is_forgiven or crowd.is_restarting or (self.connection and self.connection.parting)):
+                    crowd.world.fault("refused", f"{self.reader}: no session")
+            except Refused as refused:
+                if refused.args[0] not in TRANSIENT:
+                    crowd.world.fault("refused", f"{self.reader}: status {refused.args[0]}")
+                crowd.world.counts["refused 503"] += 1
+            except TimeoutError:
+                crowd.world.fault("refused", f"{self.reader}: no session in {OPEN_SECONDS} s")
+                if self.connection is not None:
+                    self.connection.reset()
+            else:
+                crowd.world.counts["sessions"] += 1
+                return True
+            return False
+
+    def _check_the_end(self, it: Connection) -> None:
+        ends = {
+            "clean": it.goodbye == "wamp.close.goodbye_and_out" and it.code == 1000,
+            "expired": it.goodbye == "org.tuleap.error.token_expired" and it.code == 1000,
+            "SIGTERM": it.code == RESTART,
+        }
+        if not it.parting and it.goodbye == "org.tuleap.error.token_expired" and time.time() >= it.ends_at:
+            it.parting = "expired"
+        if not it.parting or not ends.get(it.parting, True):
+            how = f"{it.parting or 'by the server'}, close code {it.code}, {it.goodbye or 'no GOODBYE'}"
+            self.crowd.world.fault("ended", f"{self.reader}: {how}")
+        self.crowd.world.counts[f"ended {it.parting}"] += 1
+
+    def ticket_to_show(self, connection: Connection) -> str:
+        now, user = time.time(), self.user
+        if self.life is None:
+            if user.end < now + TICKET_SECONDS / 10:
+                groups = user.groups.now[-1]
+                self.crowd.renew(user, groups)
+                # Not certain before it was shown.
+                user.groups.become((*user.groups.now, groups), self.crowd.world.next_moment())
+            self._shown, connection.shown = user.newest, user.end
+            return self._shown
+        end, self.life, self._shown = now + self.life, None, ""
+        connection.shown = end
+        connection.parting = connection.parting or "expired"
+        return self.crowd.ticket(user.id, user.groups.now[-1], end)
+
+    def was_welcomed(self) -> None:
+        if self._shown == self.user.newest:
+            groups = self.user.groups
+            if len(groups.now) > 1:
+                groups.become(groups.now[-1:], self.crowd.world.next_moment())
+
+
+class Crowd:
+    """All windows. ``is_restarting``: "", by which signal the server is being stopped, or STARTING."""
+
+    def __init__(self, world: World, key: str, port: int, random: Random) -> None:
+        self.world = world
+        self.port = port
+        self.random = random
+        self.entrance = asyncio.Semaphore(AT_A_TIME)
+        self.is_restarting = ""
+        self.is_leaving = False
+        self.windows: list[Window] = []
+        self.boards: list[int] = []
+        """Those of a hundred."""
+        self.stage: list[Window] = []
+        """Who looks at that."""
+        self._key = key
+        self._sets = [frozenset(it for it in GROUPS if random.random() < IN_GROUP) for _ in range(GROUP_SETS)]
+        self._on: dict[int, list[Window]] = {}
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def populate(self, count: int) -> None:
+        """A fifth of the windows are second ones of a user, a tenth look at the hall, too."""
+        boards = max(3, count // 100)
+        stage = max(6, count // 500)
+        for number in range(count):
+            if number % 5 == 4:
+                user = self.windows[-1].user
+            else:
+                user = Person(FIRST_USER + number, self.some_groups())
+                self.renew(user, user.groups.now[0])
+            board = STAGE if number < stage else FIRST_BOARD + number % boards
+            also = (HALL,) if number % 10 == 0 else ()
+            self.windows.append(Window(self, number, user, (board, *also)))
+        self.boards = list(range(FIRST_BOARD, FIRST_BOARD + boards))
+        self.stage = self.windows[:stage]
+        for window in self.windows:
+            for board in window.reader.listening:
+                self._on.setdefault(board, []).append(window)
+
+    def on(self, board: int) -> list[Window]:
+        """Who looks at it, subscribed at the moment or not."""
+        return self._on[board]
+
+    def some_groups(self) -> Groups:
+        """As in a company: more users than sets of groups."""
+        return self.random.choice(self._sets)
+
+    def renew(self, user: Person, groups: Groups) -> str:
+        """Make the ticket of his that ends last."""
+        user.end = max(user.end + 1, time.time() + TICKET_SECONDS)
+        user.newest = self.ticket(user.id, groups, user.end)
+        return user.newest
+
+    def ticket(self, user: int, groups: Groups, end: float) -> str:
+        names = ["@site_active", *(f"@ug_{100 + it}" for it in sorted(groups))]
+        claims = {"data": {"user_id": user, "user_rights": names}, "exp": end}
+        return jwt.encode(claims, self._key, algorithm="HS512")
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Errors of what runs beside are the soak's own, and end it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.world.fault("broken", f"the soak itself: {error!r}")
+
+    async def connect(self, window: Window) -> Connection:
+        loop = asyncio.get_running_loop()
+        parting = "midway" if self.is_restarting and self.is_restarting != STARTING else ""
+        _, it = await loop.create_connection(lambda: Connection(window, parting), "127.0.0.1", self.port)
+        self._connections.add(it)
+        it.ended.add_done_callback(lambda _: self._connections.discard(it))
+        return it
+
+    def stopping(self, signal: str) -> None:
+        """Whatever is connected will end by that."""
+        self.is_restarting = signal
+        for it in self._connections:
+            # Of who is not in yet, or is going already, nothing is expected.
+            it.parting = signal if it.opened.done() and not it.parting else "midway"
+
+    async def stopped(self, seconds: float) -> None:
+        """Until all have noticed."""
+        if them := [it.ended for it in self._connections]:
+            _, late = await asyncio.wait(them, timeout=seconds)
+            if late:
+                self.world.fault("ended", f"{len(late)} connections outlive the server")
+        self.is_restarting = STARTING
+
+    def open_windows(self) -> list[Window]:
+        return [it for it in self.windows if it.is_open]
+
+    def begin(self) -> None:
+        for it in self.windows:
+            self.start(it.keep())
+
+    async def leave(self, seconds: float) -> None:
+        """Everybody goes, and nobody comes back."""
+        self.is_leaving = True
+        for it in self.windows:
+            if it.is_open and it.connection is not None:
+                it.connection.leave()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        if self._tasks:
+            self.world.fault("ended", f"{len(self._tasks)} windows had not left after {seconds} s")

@@ -1,0 +1,220 @@
+"""What each window must get, may get and must never get: the rights once more, not the server's way.
+
+A post is judged for a window by what held from the moment it was sent. Where that was certain all the time,
+the post must come or must not; where something was changing meanwhile, it may. Moments are counted, not
+timed: each change and each post has a moment of its own.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+Groups = frozenset[int]
+SHOWN_FAULTS = 20
+
+
+class Listening(Enum):
+    NO = "not subscribed"
+    PERHAPS = "subscribing, unsubscribing, or not reading"
+    YES = "subscribed"
+
+
+class Past(Generic[T]):
+    """A value and those that it had before."""
+
+    __slots__ = ("_spans",)
+
+    def __init__(self, value: T) -> None:
+        self._spans: list[tuple[float, T]] = [(0, value)]
+
+    @property
+    def now(self) -> T:
+        return self._spans[-1][1]
+
+    def become(self, value: T, moment: float) -> None:
+        self._spans.append((moment, value))
+
+    def during(self, start: float, end: float = math.inf) -> Iterator[T]:
+        """Every value that it had at some time between the two, the latest first."""
+        for since, value in reversed(self._spans):
+            if since <= end:
+                yield value
+            if since <= start:
+                return
+
+    def forget(self) -> None:
+        del self._spans[:-1]
+
+
+class Audience(NamedTuple):
+    """Who may see a post: who is in all of the groups (None: nobody), and one user besides (0: none)."""
+
+    groups: Groups | None
+    user: int = 0
+
+    def admits(self, user: int, groups: Groups) -> bool:
+        return user == self.user or (self.groups is not None and self.groups <= groups)
+
+
+@dataclass(slots=True, kw_only=True)
+class Post:
+    """``number`` counts all posts, ``window`` is the sender's (-1: nobody's), ``at`` is by the clock."""
+
+    number: int
+    board: int
+    audience: Audience
+    window: int
+    size: int
+    at: float
+    sent: float
+    answered: float = math.inf
+
+
+@dataclass(slots=True)
+class User:
+    """``groups``: each that he may have; two, while a ticket with others is under way."""
+
+    id: int
+    groups: Past[tuple[Groups, ...]]
+
+
+@dataclass(slots=True)
+class World:
+    """All posts since the last quiet point, and what was found."""
+
+    moment: int = 0
+    number: int = 0
+    answered: int = 0
+    """The newest post that was answered 200: whatever is asked now is answered behind it."""
+    posts: dict[int, Post] = field(default_factory=dict)
+    boards: dict[int, list[Post]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    fault_texts: list[str] = field(default_factory=list)
+
+    def next_moment(self) -> int:
+        self.moment += 1
+        return self.moment
+
+    def sending(self, board: int, audience: Audience, *, window: int, size: int, at: float) -> Post:
+        self.number += 1
+        post = self.posts[self.number] = Post(
+            number=self.number,
+            board=board,
+            audience=audience,
+            window=window,
+            size=size,
+            at=at,
+            sent=self.next_moment(),
+        )
+        self.boards.setdefault(board, []).append(post)
+        return post
+
+    def was_answered(self, post: Post) -> None:
+        post.answered = self.next_moment()
+        self.answered = post.number
+
+    def fault(self, kind: str, text: str) -> None:
+        self.faults[kind] += 1
+        if len(self.fault_texts) < SHOWN_FAULTS:
+            self.fault_texts.append(f"{kind}: {text}")
+
+    def forget(self) -> None:
+        """Everything was judged. What comes of it yet is in no board, and a fault."""
+        self.posts.clear()
+        self.boards.clear()
+
+
+class Reader:
+    """What one window has got, checked as it comes."""
+
+    __slots__ = ("_next", "last", "listening", "user", "window", "world")
+
+    def __init__(self, world: World, window: int, user: User, boards: tuple[int, ...]) -> None:
+        self.world = world
+        self.window = window
+        self.user = user
+        self.listening = {board: Past(Listening.NO) for board in boards}
+        self.last = 0
+        self._next = dict.fromkeys(boards, 0)
+
+    def __repr__(self) -> str:
+        return f"window {self.window} of user {self.user.id}"
+
+    def become(self, listening: Listening, board: int) -> None:
+        self.listening[board].become(listening, self.world.next_moment())
+
+    def gone(self) -> None:
+        """Its connection has ended: what was under way on it is lost, and the next begins anew."""
+        for board in self.listening:
+            self.become(Listening.NO, board)
+            self._next[board] = len(self.world.boards.get(board, ()))
+        self.last = 0
+
+    def got(self, number: int, board: int, size: int, ends_at: float) -> None:
+        """An event has come, on the subscription to this board, in a session that ends then."""
+        world = self.world
+        world.counts["deliveries"] += 1
+        post = world.posts.get(number)
+        text = f"post {number} on board {board} to {self}"
+        if number == self.last:
+            world.fault("doubled", text)
+        elif number < self.last:
+            world.fault("out of order", f"{text}, after {self.last}")
+        elif post is None or post.board != board or post.size != size:
+            world.fault("wrong", f"{text}: there is no such post, or it was another")
+        else:
+            self.settle(number - 1)
+            self.last = number
+            posts, index = world.boards[board], self._next[board]
+            if index < len(posts) and posts[index] is post:
+                self._next[board] += 1
+            if not self._may_get(post) or post.at >= ends_at:
+                world.fault(
+                    "leaked", f"{text}, whose groups are {[sorted(it) for it in self.user.groups.now]}"
+                )
+            elif self._must_get(post):
+                world.counts["due"] += 1
+
+    def settle(self, upto: int) -> None:
+        """All posts up to this number that were to come have come, says the order."""
+        for board, index in self._next.items():
+            posts = self.world.boards.get(board, ())
+            while index < len(posts) and posts[index].number <= upto:
+                if self._must_get(posts[index]):
+                    self.world.fault("lost", f"post {posts[index].number} on board {board} to {self}")
+                index += 1
+            self._next[board] = index
+
+    def forget(self) -> None:
+        """The world has."""
+        self._next = dict.fromkeys(self._next, 0)
+        for it in self.listening.values():
+            it.forget()
+
+    def _must_get(self, post: Post) -> bool:
+        """What was published between a subscription's beginning and its end, and is for him all the time."""
+        return (
+            post.answered != math.inf
+            and post.window != self.window
+            and all(it is Listening.YES for it in self.listening[post.board].during(post.sent))
+            and all(self._admissions(post))
+        )
+
+    def _may_get(self, post: Post) -> bool:
+        """He subscribed before the answer at the latest, and had the right at some time since."""
+        listening = self.listening[post.board].during(post.sent, post.answered)
+        return (
+            post.window != self.window
+            and any(it is not Listening.NO for it in listening)
+            and any(self._admissions(post))
+        )
+
+    def _admissions(self, post: Post) -> Iterator[bool]:
+        for possible in self.user.groups.during(post.sent):
+            for groups in possible:
+                yield post.audience.admits(self.user.id, groups)
