@@ -11,7 +11,7 @@ from poster import LARGE, Poster
 REFRESH = "org.tuleap.session.refresh"
 STALE_SECONDS, SHORT_LIFE = 60, (1.0, 3.0)
 MOST_UNREAD = 12 << 20
-"""The kernel takes up to 4 MiB at the one end of a connection, and 6 at the other, before the server keeps any."""
+"""The kernel takes up to 4 MiB at one end of a connection and 6 at the other before the server keeps any."""
 LARGE_PAUSE, NOTICE_SECONDS = 0.02, 20
 Action = Callable[[Window, Connection], Awaitable[None]]
 
