@@ -31,6 +31,7 @@ class Realtime:
 
     realm: Text = "tuleap"
     key_file: Text = "/var/lib/tuleap/tuleap-realtime-key"
+    old_key_seconds: SecondsOrNone = 1800
     algorithms: Algorithms = ("HS512",)
     max_token_lifetime: Seconds = 1800
     post_secret: str = field(default="", repr=False)
@@ -43,6 +44,7 @@ class Listen:
     private: Texts = ("tcp:2999:interface=127.0.0.1",)
     private_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
     public: Texts = ("tcp:2998:interface=127.0.0.1",)
+    public_tls: tuple[Text, ...] = ()
     rawsocket: tuple[Text, ...] = ()
     debug: tuple[Text, ...] = ()
 
@@ -55,6 +57,15 @@ class WebSocket:
     ping_interval: Seconds = 25
     ping_timeout: Seconds = 20
     open_timeout: Seconds = 10
+    forwarded_for: tuple[Text, ...] = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What ``public_tls`` is served with: PEM files."""
+
+    certificate: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +108,20 @@ class Campaigns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown:
+    """How many seconds a stop may take to send clients away."""
+
+    drain: SecondsOrNone = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """How a line looks."""
+
+    format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration, and the two secrets that it leads to."""
 
@@ -107,6 +132,9 @@ class Config:
     history: History = History()
     presence: Presence = Presence()
     campaigns: Campaigns = Campaigns()
+    tls: Tls = Tls()
+    shutdown: Shutdown = Shutdown()
+    log: Log = Log()
     key: bytes = field(repr=False)
     post_secret: bytes = field(default=b"", repr=False)
 
@@ -119,6 +147,9 @@ SECTIONS: dict[str, type[Any]] = {
     "history": History,
     "presence": Presence,
     "campaigns": Campaigns,
+    "tls": Tls,
+    "shutdown": Shutdown,
+    "log": Log,
 }
 
 
@@ -150,6 +181,9 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         history=History(**values["history"]),
         presence=Presence(**values["presence"]),
         campaigns=Campaigns(**values["campaigns"]),
+        tls=Tls(**values["tls"]),
+        shutdown=Shutdown(**values["shutdown"]),
+        log=Log(**values["log"]),
         key=_key(realtime, environment),
         post_secret=_post_secret(realtime),
     )
