@@ -91,7 +91,9 @@ class Server:
         code = self.stop()
         if isinstance(error, (Failed, OSError)):
             lines = "".join(self._last_lines)
-            error.add_note(f"The server's exit code is {code} (-15 is by us). Its last lines:\n{lines}")
+            error.add_note(
+                f"The server's exit code is {code} (0 and -15 are by us). Its last lines:\n{lines}"
+            )
 
     def start(self) -> None:
         """Also once more, after it was stopped.

@@ -3,6 +3,7 @@
 import gc
 import os
 import secrets
+import signal
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, ClassVar
 
 from autobahn.util import id as random_id
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
@@ -24,6 +25,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
+from tuleaprt.notify import Notify
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.fanout import Fanout
@@ -40,9 +42,10 @@ from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.router import Router
+from tuleaprt.web.site import BoundedSite
 
 FLUSH_SECONDS = 2
-"""How long a stop waits until what is queued has been sent."""
+"""How long a stop waits, at most, for posts that are under way, and then for what is queued to be sent."""
 
 
 GARBAGE_THRESHOLDS = (10_000, 10, 10)
@@ -66,12 +69,12 @@ def makeService(  # the name that twistd calls
         from twisted.internet import reactor
     path = options["config"]
     try:
-        return compose(load(Path(path) if path else None, environment), reactor)
+        return compose(load(Path(path) if path else None, environment), reactor, Notify(environment))
     except ConfigError as error:
         raise _not_started(error.problems) from None
 
 
-def compose(config: Config, reactor: Any) -> "TuleaprtService":
+def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
     """
     Raises:
         ConfigError: an endpoint or an origin cannot be understood, or must not be.
@@ -139,20 +142,20 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         max_outbox=config.limits.max_outbox,
     )
     listen = config.listen
+    site = private_site(config, reactor, relay, verifier, metrics, faults)
     return TuleaprtService(
         [
-            *listeners(
-                reactor,
-                "private",
-                listen.private,
-                private_site(config, reactor, relay, verifier, metrics, faults),
-            ),
+            *listeners(reactor, "private", listen.private, site),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
             *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router)),
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
+        site,
         hub,
         relay,
+        reactor=reactor,
+        notify=notify,
+        drain=config.shutdown.drain,
     )
 
 
@@ -161,19 +164,34 @@ def _not_started(problems: Iterable[str]) -> SystemExit:
 
 
 class TuleaprtService(Service):
-    """Starts listening, and stops in an order that loses as little as it can.
+    """Starts listening, and stops in an order that loses as little as it can, within ``drain`` seconds.
 
-    Stopping: first no new connections and posts; then what is queued is sent, and each browser is told to
-    come back (1012); then, when all browsers are gone, the fan-out, and the grace of their windows.
+    Stopping: first no new connections, and the posts that are under way are finished; then what is queued is
+    sent, and each browser is told to come back (1012), many of them over the time that is left; then, when
+    all browsers are gone, the fan-out, and the grace of their windows.
     """
 
     name = "tuleaprt"
     log = Logger()
 
-    def __init__(self, listeners: list[Listener], hub: Hub, relay: Relay) -> None:
+    def __init__(
+        self,
+        listeners: list[Listener],
+        site: BoundedSite,
+        hub: Hub,
+        relay: Relay,
+        *,
+        reactor: Any,
+        notify: Notify,
+        drain: float,
+    ) -> None:
         self._listeners = listeners
+        self._site = site
         self._hub = hub
         self._relay = relay
+        self._reactor = reactor
+        self._notify = notify
+        self._drain = drain
         self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
@@ -206,29 +224,50 @@ class TuleaprtService(Service):
                 files=files,
                 wanted=wanted,
             )
+        self._reactor.callWhenRunning(self._exit_with_0)
+        self._notify.ready()
         self.log.info("tuleaprt is ready")
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        stopped = gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
-        return stopped.addCallback(lambda _: self._close_connections())
+        return ensureDeferred(self._stop())
 
-    def _close_connections(self) -> Deferred[None]:
-        closed: Deferred[None] = Deferred()
-
-        def close() -> None:
-            if hurry.active():
-                hurry.cancel()
-            if not self._hub.is_shut_down:
-                self._hub.shut_down().chainDeferred(closed)
-
-        hurry = self._hub.clock.callLater(FLUSH_SECONDS, close)
-        self._hub.fanout.then(close)
-        return closed.addCallback(lambda _: self._stop_the_rest())
-
-    def _stop_the_rest(self) -> None:
+    async def _stop(self) -> None:
+        end = self._reactor.seconds() + self._drain
+        self._notify.stopping()
+        for port in self._ports:
+            if IReadDescriptor.providedBy(port):
+                # Who has connected already would be reset.
+                port.doRead()
+            await maybeDeferred(port.stopListening)
+        await self._site.drain(min(FLUSH_SECONDS, self._drain / 4))
+        await self._flush()
+        await self._hub.shut_down(max(0, end - self._reactor.seconds()))
         self._hub.fanout.stop()
         self._relay.stop()
+
+    def _flush(self) -> Deferred[None]:
+        """Fires when what is queued has been sent, or that takes too long."""
+        flushed: Deferred[None] = Deferred()
+
+        def done() -> None:
+            if hurry.active():
+                hurry.cancel()
+            if not flushed.called:
+                flushed.callback(None)
+
+        hurry = self._reactor.callLater(min(FLUSH_SECONDS, self._drain / 4), done)
+        self._hub.fanout.then(done)
+        return flushed
+
+    def _exit_with_0(self) -> None:
+        """On SIGTERM; Twisted would end the process by that signal. A second one does, at once."""
+
+        def stop(number: int, frame: object) -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._reactor.callFromThread(self._reactor.stop)
+
+        signal.signal(signal.SIGTERM, stop)
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._ports.append(port)

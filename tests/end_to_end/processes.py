@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from twisted.internet import error, protocol, reactor
 from twisted.internet.defer import Deferred
@@ -44,11 +44,17 @@ class Process(protocol.ProcessProtocol):
         return int(self.transport.pid)  # type: ignore[union-attr]
 
     @classmethod
-    def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Process":
+    def start(
+        cls, arguments: Sequence[str], environment: Mapping[str, str], files: Mapping[int, int] | None = None
+    ) -> "Process":
+        """``files``: by their number there, the files of this process that it is to have."""
         process = cls()
         whole = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
         whole.pop("PRIVATE_KEY", None)
-        reactor.spawnProcess(process, arguments[0], list(arguments), {**whole, **environment}, str(ROOT))
+        pipes: dict[int, Any] = {0: "w", 1: "r", 2: "r", **(files or {})}
+        reactor.spawnProcess(
+            process, arguments[0], list(arguments), {**whole, **environment}, str(ROOT), childFDs=pipes
+        )
         return process
 
     def outReceived(self, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """All connections together."""
 
+import pytest
+
 from tests.transport.sockets import Browser, Program, Server
 
 
@@ -10,7 +12,7 @@ def test_shutting_down_tells_everybody_to_come_back_and_waits_for_them(server: S
     program = Program(server)
     program.join()
     done: list[None] = []
-    server.hub.shut_down().addCallback(done.append)
+    server.hub.shut_down(10).addCallback(done.append)
     assert [it.take() for it in browsers] == [[(1012, "shutdown")]] * 3
     for peer in (*browsers, program):
         assert done == []
@@ -21,7 +23,7 @@ def test_shutting_down_tells_everybody_to_come_back_and_waits_for_them(server: S
 def test_who_does_not_answer_the_shutdown_is_dropped(server: Server) -> None:
     browser = Browser(server)
     browser.join()
-    server.hub.shut_down()
+    server.hub.shut_down(10)
     server.pass_time(2)
     assert browser.transport.disconnecting
     browser.lose()
@@ -29,15 +31,48 @@ def test_who_does_not_answer_the_shutdown_is_dropped(server: Server) -> None:
 
 def test_with_nobody_there_shutting_down_is_immediate(server: Server) -> None:
     done: list[None] = []
-    server.hub.shut_down().addCallback(done.append)
+    server.hub.shut_down(10).addCallback(done.append)
     assert done == [None]
 
 
 def test_who_is_in_the_middle_of_a_handshake_at_the_shutdown_is_refused(server: Server) -> None:
     browser = Browser(server)
     done: list[None] = []
-    server.hub.shut_down().addCallback(done.append)
+    server.hub.shut_down(10).addCallback(done.append)
     assert browser.handshake().startswith("HTTP/1.1 503 ")
     assert done == [None]
     assert not server.hub.connections
     browser.lose()
+
+
+def test_many_are_sent_away_a_few_at_a_time_over_the_time_that_there_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuleaprt.transport.hub.AT_LEAST", 1)
+    server.hub.max_connections = 100
+    browsers = [Browser(server) for _ in range(70)]
+    for browser in browsers:
+        browser.join()
+    told: list[int] = []
+    server.hub.shut_down(10).addCallback(lambda _: told.append(-1))
+    for _ in range(71):
+        leaving = [it for it in browsers if it.take() == [(1012, "shutdown")]]
+        told.append(len(leaving))
+        for browser in leaving:
+            browser.lose()
+        server.clock.advance(0.1)
+    assert told == [1] * 70 + [-1, 0]
+    server.pass_time(2)
+
+
+def test_who_is_still_here_at_the_end_is_dropped(server: Server) -> None:
+    browser = Browser(server)
+    browser.join()
+    done: list[None] = []
+    server.hub.shut_down(0.5).addCallback(done.append)
+    server.clock.advance(0.5)
+    assert browser.transport.disconnected
+    browser.lose()
+    assert done == [None]
+    assert server.metrics.closes == ["shutdown"]
+    server.pass_time(2)

@@ -168,7 +168,7 @@ def test_a_message_that_no_peer_takes_is_sent_to_none(program: Program, server: 
 
 def test_a_stopping_server_says_so(program: Program, server: Server) -> None:
     program.join()
-    server.hub.shut_down()
+    server.hub.shut_down(10)
     assert program.take() == [[6, {}, "wamp.close.system_shutdown"]]
     assert program.transport.disconnecting
     late = Program(server)

@@ -179,3 +179,53 @@ def test_the_public_site_answers_once_on_each_connection(
     assert (answer.status, answer.headers["connection"]) == (404, "close")
     assert connection.transport.disconnecting
     connection.close()
+
+
+# Draining.
+
+
+def drained(connection: Connection) -> list[None]:
+    done: list[None] = []
+    connection.channel.site.drain(2).addCallback(done.append)
+    return done
+
+
+def test_a_connection_without_a_request_is_closed_by_a_drain(connection: Connection) -> None:
+    assert answer(connection, request()).status == 200
+    done = drained(connection)
+    assert connection.transport.disconnecting
+    connection.close()
+    assert done == [None]
+
+
+def test_a_request_that_is_under_way_is_answered_and_its_connection_closed(connection: Connection) -> None:
+    connection.send(request()[:-1])
+    done = drained(connection)
+    assert not connection.transport.disconnecting
+    answered = answer(connection, request()[-1:])
+    assert (answered.status, answered.headers["connection"]) == (200, "close")
+    assert connection.transport.disconnecting
+    assert done == []
+    connection.close()
+    assert done == [None]
+
+
+def test_who_has_just_connected_may_ask(connection: Connection) -> None:
+    done = drained(connection)
+    assert answer(connection, request()).status == 200
+    connection.close()
+    assert done == [None]
+
+
+def test_a_request_that_does_not_come_is_not_waited_for(connection: Connection, clock: TurningClock) -> None:
+    connection.send(request()[:-1])
+    drained(connection)
+    clock.advance(2)
+    assert connection.transport.disconnected
+    connection.close()
+
+
+def test_with_nobody_there_a_drain_is_immediate(connection: Connection, clock: TurningClock) -> None:
+    connection.close()
+    assert drained(connection) == [None]
+    assert clock.getDelayedCalls() == []

@@ -1,9 +1,10 @@
 """All connections of the server, over whatever transport, and what they share."""
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
@@ -13,6 +14,10 @@ from tuleaprt.wamp.outlet import End
 
 if TYPE_CHECKING:
     from tuleaprt.transport.connection import Connection
+
+
+SPREAD, STEP_SECONDS, AT_LEAST = 0.7, 0.1, 50
+"""Of a shutdown: over which part of its time clients are sent away, how often some are, and how many then."""
 
 
 class Hub:
@@ -41,6 +46,8 @@ class Hub:
         self.is_shut_down = False
         self.max_connections = max_connections
         self._all_gone: Deferred[None] | None = None
+        self._leaving: list[Connection] = []
+        self._calls: dict[str, IDelayedCall] = {}
 
     @property
     def is_full(self) -> bool:
@@ -54,19 +61,38 @@ class Hub:
         self.connections.discard(connection)
         self.metrics.disconnected(end)
         if not self.connections and self._all_gone is not None:
+            for call in self._calls.values():
+                call.cancel()
+            self._calls.clear()
             self._all_gone.callback(None)
             self._all_gone = None
 
-    def shut_down(self) -> Deferred[None]:
+    def shut_down(self, seconds: float) -> Deferred[None]:
         """End every connection so that it comes back (WebSocket: 1012); fires when all are gone.
 
-        Who is in the middle of a handshake is refused.
+        Many are sent away a few at a time, so that they do not all come back at once. Who is still here
+        after so many seconds is dropped. Who is in the middle of a handshake is refused.
         """
         self.is_shut_down = True
         if not self.connections:
             return succeed(None)
         all_gone: Deferred[None] = Deferred()
         self._all_gone = all_gone
-        for connection in list(self.connections):
-            connection.end(End.SHUTDOWN)
+        self._leaving = list(self.connections)
+        steps = max(1, int(seconds * SPREAD / STEP_SECONDS))
+        self._calls["the rest"] = self.clock.callLater(seconds, self._drop_the_rest)
+        self._send_away(max(AT_LEAST, ceil(len(self._leaving) / steps)))
         return all_gone
+
+    def _send_away(self, count: int) -> None:
+        self._calls.pop("next", None)
+        self._leaving, now = self._leaving[count:], self._leaving[:count]
+        if self._leaving:
+            self._calls["next"] = self.clock.callLater(STEP_SECONDS, self._send_away, count)
+        for connection in now:
+            connection.end(End.SHUTDOWN)
+
+    def _drop_the_rest(self) -> None:
+        del self._calls["the rest"]
+        for connection in list(self.connections):
+            connection.cut(End.SHUTDOWN)

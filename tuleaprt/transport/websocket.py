@@ -143,6 +143,8 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
     def drop(self) -> None:
         self._is_hopeless = True
         self.dropConnection(abort=True)
+        # Autobahn does nothing where it has told the transport to close already.
+        self.transport.abortConnection()
 
     def _accept(self, request: ConnectionRequest) -> str:
         """The subprotocol of a handshake.

@@ -12,7 +12,9 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, datetimeToString
 from twisted.web.http import Request as TwistedRequest
@@ -53,6 +55,7 @@ class BoundedRequest(TwistedRequest):
     def process(self) -> None:
         """Called by twisted.web when the request is complete."""
         site = self.channel.site
+        self.channel.is_used = True
         if site.closes:
             self.channel.persistent = False
         try:
@@ -106,6 +109,17 @@ class Channel(HTTPChannel):
 
     site: "BoundedSite"
     requestFactory: Any = BoundedRequest
+    transport: Any
+    is_used = False
+    """Whether there has been a request."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.channels.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.site.lost(self)
 
     def getHost(self) -> None: ...
 
@@ -137,6 +151,8 @@ class BoundedSite(HTTPFactory):
         self._clock = clock
         self._date = (0, "")
         self.closes = closes
+        self.channels: set[Channel] = set()
+        self._drained: Deferred[None] | None = None
         self.max_body = max_body
         self.faults = faults
 
@@ -152,6 +168,34 @@ class BoundedSite(HTTPFactory):
         channel: Any = super().buildProtocol(addr)
         channel.site = self
         return channel
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Close each connection when its request is answered; fires when all are closed.
+
+        Who has connected and not asked yet may ask; whoever is still here after so many seconds is dropped.
+        """
+        self.closes = True
+        drained = self._drained = Deferred[None]()
+        late = self._clock.callLater(seconds, self._drop_the_rest)
+        drained.addCallback(lambda _: late.cancel() if late.active() else None)
+        for channel in list(self.channels):
+            if channel.is_used and not channel.requests:
+                channel.loseConnection()
+        self._look_whether_all_are_gone()
+        return drained
+
+    def lost(self, channel: Channel) -> None:
+        self.channels.discard(channel)
+        self._look_whether_all_are_gone()
+
+    def _drop_the_rest(self) -> None:
+        for channel in list(self.channels):
+            channel.transport.abortConnection()
+
+    def _look_whether_all_are_gone(self) -> None:
+        if self._drained is not None and not self.channels:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
 
     def admit(self, request: BoundedRequest) -> None:
         """
