@@ -307,6 +307,11 @@ class CountingMetrics:
         self.filtered = 0
         self.messages: list[str] = []
         self.closes: list[str] = []
+        self.results: list[tuple[str, str]] = []
+        self.fanouts: list[float] = []
+        self.posts: list[float] = []
+        self.probes: list[float] = []
+        self.lag = 0.0
 
     def message(self, result: str) -> None:
         self.messages.append(result)
@@ -317,7 +322,26 @@ class CountingMetrics:
         self.deliveries += deliveries
         self.filtered += filtered
 
-    def connected(self) -> None: ...
+    def fanned_out(self, seconds: float) -> None:
+        self.fanouts.append(seconds)
+
+    def answered(self, seconds: float) -> None:
+        self.posts.append(seconds)
+
+    def authenticated(self, result: str) -> None:
+        self.results.append(("authentication", result))
+
+    def refreshed(self, result: str) -> None:
+        self.results.append(("refresh", result))
+
+    def history_read(self, result: str) -> None:
+        self.results.append(("history read", result))
+
+    def probed(self, seconds: float) -> None:
+        self.probes.append(seconds)
+
+    def reactor_lag(self, seconds: float) -> None:
+        self.lag = seconds
 
     def disconnected(self, reason: str) -> None:
         self.closes.append(reason)

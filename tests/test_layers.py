@@ -27,6 +27,13 @@ ALLOWED = {
         # One way of writing to a socket at once, which knows Twisted and nothing of ours.
         "tuleaprt.transport.direct",
     ),
+    "counting": ("tuleaprt.errors", "tuleaprt.metrics", "tuleaprt.wamp"),
+    "gauges": (
+        "tuleaprt.metrics",
+        "tuleaprt.transport",
+        "tuleaprt.tuleap.campaign",
+        "tuleaprt.wamp.realm",
+    ),
     "audit": ("tuleaprt.wamp.auth", "twisted.logger"),
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),

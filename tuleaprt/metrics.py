@@ -1,11 +1,21 @@
 """What the server counts of itself: a seam, and Prometheus behind it.
 
-Whoever counts never asks whether anybody reads. Labels come from small fixed sets.
+Whoever counts never asks whether anybody reads. Labels come from small fixed sets. What there is at a moment
+is not counted: whoever knows it is asked when the page is read. docs/monitoring.rst has them all.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 # Each counter would have a second line with the time of its birth.
@@ -24,14 +34,36 @@ class Metrics(Protocol):
     def delivered(self, deliveries: int, filtered: int) -> None:
         """So many receivers of a subscription got the event, and so many did not."""
 
-    def connected(self) -> None:
-        """A client has connected."""
+    def fanned_out(self, seconds: float) -> None:
+        """The last receiver of a subscription has had his turn, so long after the publication."""
+
+    def answered(self, seconds: float) -> None:
+        """A post was answered, so long after all of it was here."""
+
+    def authenticated(self, result: str) -> None:
+        """Somebody has shown a ticket: it was ``accepted``, ``expired`` or ``refused``."""
+
+    def refreshed(self, result: str) -> None:
+        """A session has shown a newer ticket: it was ``accepted`` or ``refused``."""
+
+    def history_read(self, result: str) -> None:
+        """A session has asked for what it missed: ``complete``, ``position_lost`` or ``refused``."""
 
     def disconnected(self, reason: str) -> None:
         """A client is gone."""
 
+    def probed(self, seconds: float) -> None:
+        """The probe has come back, so long after it was sent."""
+
+    def reactor_lag(self, seconds: float) -> None:
+        """A call was made so much later than it was due."""
+
     def internal_error(self) -> None:
         """Something failed that should not be able to."""
+
+
+FAST = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds: an answer takes a tenth of a millisecond, and what takes ten seconds hangs."""
 
 
 class Labelled(dict[str, Counter]):
@@ -65,9 +97,26 @@ class PrometheusMetrics:
         self._filtered = counter("filtered", "Events not sent to a subscriber: no right, sender, or gone.")
         self._closes = Labelled(counter("closes", "Connections closed, by the reason.", "reason"))
         self._errors = counter("internal_errors", "Failures that should not be able to happen.")
-        self._connections = Gauge(
-            "tuleaprt_connections", "WebSockets and RawSockets open.", registry=registry
+        self._authentications = Labelled(
+            counter("authentications", "Tickets shown in a handshake or by an administrator.", "result")
         )
+        self._refreshes = Labelled(counter("refreshes", "Newer tickets shown by sessions.", "result"))
+        self._history_reads = Labelled(counter("history_reads", "Calls of get_events.", "result"))
+
+        def histogram(name: str, text: str) -> Histogram:
+            return Histogram(f"tuleaprt_{name}", text, buckets=FAST, registry=registry)
+
+        self._fanout = histogram("fanout_seconds", "From a publication to its last receiver's turn.")
+        self._post = histogram("post_seconds", "From when a post was here to its answer.")
+        self._probe = histogram("probe_seconds", "The probe's way through journal and fan-out.")
+        self._lag = Gauge(
+            "tuleaprt_reactor_lag_seconds", "How late the probe's last delayed call was.", registry=registry
+        )
+        ProcessCollector(registry=registry)
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Ask for a gauge's value whenever the page is read."""
+        Gauge(f"tuleaprt_{name}", text, registry=self._registry).set_function(value)
 
     def message(self, result: str) -> None:
         self._messages[result].inc()
@@ -79,12 +128,29 @@ class PrometheusMetrics:
         self._deliveries.inc(deliveries)
         self._filtered.inc(filtered)
 
-    def connected(self) -> None:
-        self._connections.inc()
+    def fanned_out(self, seconds: float) -> None:
+        self._fanout.observe(max(0.0, seconds))
+
+    def answered(self, seconds: float) -> None:
+        self._post.observe(max(0.0, seconds))
+
+    def authenticated(self, result: str) -> None:
+        self._authentications[result].inc()
+
+    def refreshed(self, result: str) -> None:
+        self._refreshes[result].inc()
+
+    def history_read(self, result: str) -> None:
+        self._history_reads[result].inc()
 
     def disconnected(self, reason: str) -> None:
-        self._connections.dec()
         self._closes[reason].inc()
+
+    def probed(self, seconds: float) -> None:
+        self._probe.observe(max(0.0, seconds))
+
+    def reactor_lag(self, seconds: float) -> None:
+        self._lag.set(max(0.0, seconds))
 
     def internal_error(self) -> None:
         self._errors.inc()

@@ -19,9 +19,11 @@ from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
 from tuleaprt.config import Config, load
+from tuleaprt.counting import CountedAuthenticator, counted_history_read, counted_refresh
 from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
+from tuleaprt.gauges import watch
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
@@ -41,6 +43,7 @@ from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.refresh import REFRESH, refresh
+from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.router import Router
 from tuleaprt.web.site import BoundedSite
 
@@ -117,13 +120,15 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         metrics=metrics,
         faults=faults,
     )
+    authenticator = CountedAuthenticator(verifier, metrics)
     others: dict[str, Procedure] = {
-        REFRESH: partial(refresh, realm, verifier),
+        REFRESH: counted_refresh(partial(refresh, realm, verifier), metrics),
+        GET_EVENTS: counted_history_read(partial(get_events, realm), metrics),
         **campaign_procedures(campaigns, policy),
     }
     router = Router(
         realm=realm,
-        authenticator=verifier,
+        authenticator=authenticator,
         procedures=Procedures(realm, others),
         publisher=relay,
         anonymous=None,
@@ -142,13 +147,17 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         max_outbox=config.limits.max_outbox,
     )
     listen = config.listen
-    site = private_site(config, reactor, relay, verifier, metrics, faults)
+    site = private_site(config, reactor, relay, authenticator, metrics, faults)
+    public = public_door(config, reactor, hub, router)
+    rawsocket = rawsocket_door(config, hub, router)
+    debug = debug_door(config, reactor, hub, router)
+    watch(metrics, hub, [public.lobby, rawsocket.lobby, debug.lobby], realm, campaigns)
     return TuleaprtService(
         [
             *listeners(reactor, "private", listen.private, site),
-            *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
-            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router)),
-            *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
+            *listeners(reactor, "public", listen.public, public),
+            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket),
+            *open_listeners(reactor, "debug", listen.debug, debug),
         ],
         site,
         hub,

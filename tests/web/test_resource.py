@@ -30,7 +30,7 @@ class Scripted(Leaf):
             await self.result
         return b"{}"
 
-    def answered(self, error: HttpError | None) -> None:
+    def answered(self, error: HttpError | None, seconds: float) -> None:
         self.answers.append(error)
 
 

@@ -55,9 +55,10 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is under way."""
 
-    __slots__ = ("dispatch", "is_long", "left", "number", "rest")
+    __slots__ = ("began", "dispatch", "is_long", "left", "number", "rest")
 
-    def __init__(self, number: int, dispatch: Dispatch) -> None:
+    def __init__(self, number: int, dispatch: Dispatch, began: float) -> None:
+        self.began = began
         self.number = number
         self.dispatch = dispatch
         self.left = len(dispatch.receivers)
@@ -104,7 +105,7 @@ class Fanout:
         Tuleap's user waits for the answer to the post. It is in a buffer now, and leaves when the reactor
         next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
         """
-        delivery = _Delivery(next(self._numbers), dispatch)
+        delivery = _Delivery(next(self._numbers), dispatch, self._clock.seconds())
         if delivery.is_long or (self._long and any(map(self._is_behind, dispatch.receivers))):
             self._crowds[dispatch.subscription] += 1
             self._long.append(delivery)
@@ -223,5 +224,8 @@ class Fanout:
                 if outboxes.is_full and job.is_long:
                     break
         job.left -= served
-        self._metrics.delivered(sent, served - sent)
+        if dispatch.is_counted:
+            self._metrics.delivered(sent, served - sent)
+            if not job.left:
+                self._metrics.fanned_out(self._clock.seconds() - job.began)
         return served

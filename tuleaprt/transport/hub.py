@@ -55,7 +55,6 @@ class Hub:
 
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)
-        self.metrics.connected()
 
     def closed(self, connection: "Connection", end: End) -> None:
         self.connections.discard(connection)

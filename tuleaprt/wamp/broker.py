@@ -41,6 +41,7 @@ class Dispatch:
     """One publication on its way to the receivers of one subscription.
 
     ``receivers`` are those of the moment of publication; ``answers`` is asked at the moment of sending.
+    ``is_counted`` is False for what is no traffic but the server's way to see how it is.
     """
 
     __slots__ = (
@@ -48,12 +49,16 @@ class Dispatch:
         "_departures",
         "_payloads",
         "_singled_out",
+        "is_counted",
         "publication",
         "receivers",
         "subscription",
     )
 
-    def __init__(self, publication: Publication, subscription: Subscription) -> None:
+    def __init__(
+        self, publication: Publication, subscription: Subscription, *, is_counted: bool = True
+    ) -> None:
+        self.is_counted = is_counted
         self.publication = publication
         self.subscription = subscription
         self.receivers = tuple(subscription.subscribers)

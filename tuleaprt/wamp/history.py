@@ -69,6 +69,11 @@ class History:
         """How many slots there are."""
         return len(self._order)
 
+    @property
+    def topics(self) -> int:
+        """How many topics it knows."""
+        return len(self._rings)
+
     def append(self, publication: Publication, at: float) -> None:
         """Give the publication the next slot of its topic."""
         is_told_again = publication.is_told_again

@@ -8,7 +8,7 @@ from tuleaprt.errors import NoSuchProcedure, NotAuthorized
 from tuleaprt.wamp.auth import Role
 from tuleaprt.wamp.calls import Arguments, Procedure, Result
 from tuleaprt.wamp.realm import Member, Realm
-from tuleaprt.wamp.replay import get_events
+from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.session_meta import session_procedures
 from tuleaprt.wamp.subscription_meta import subscription_procedures
 
@@ -18,7 +18,7 @@ class Procedures:
 
     def __init__(self, realm: Realm, others: Mapping[str, Procedure]) -> None:
         self._everybodys: dict[str, Procedure] = {
-            "wamp.subscription.get_events": partial(get_events, realm),
+            GET_EVENTS: partial(get_events, realm),
             **others,
         }
         self._operators = session_procedures(realm) | subscription_procedures(realm)

@@ -29,6 +29,8 @@ from tuleaprt.wamp.publication import Kwargs, Publication, Replay
 from tuleaprt.wamp.realm import Member, Realm
 from tuleaprt.wamp.subscriptions import Subscription
 
+GET_EVENTS = "wamp.subscription.get_events"
+
 PAGE_BYTES = 262_144
 """About as much goes into one RESULT, and at most half of what the peer takes."""
 

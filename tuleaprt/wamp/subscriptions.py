@@ -70,6 +70,11 @@ class SubscriptionMap:
     def __iter__(self) -> Iterator[Subscription]:
         return iter(self._by_id.values())
 
+    @property
+    def subscribers(self) -> int:
+        """How many sessions are subscribed to all of them together; each counts for each."""
+        return sum(len(it.subscribers) for it in self)
+
     def get(self, id: int) -> Subscription | None:
         return self._by_id.get(id)
 

@@ -38,8 +38,9 @@ class MessageResource(Leaf):
         message = decode(request.body())
         return msgspec.json.encode({"publication": await self._accept(message)})
 
-    def answered(self, error: HttpError | None) -> None:
-        super().answered(error)
+    def answered(self, error: HttpError | None, seconds: float) -> None:
+        super().answered(error, seconds)
+        self._metrics.answered(seconds)
         self._metrics.message("200" if error is None else str(error.status))
 
     def _check_secret(self, request: Request) -> None:

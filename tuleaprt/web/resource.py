@@ -6,6 +6,7 @@ An error is answered by its status and::
 """
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -114,8 +115,8 @@ class Leaf:
         """The body of a 200."""
         raise NotImplementedError
 
-    def answered(self, error: HttpError | None) -> None:
-        """Called after each answer; None: it was a 200."""
+    def answered(self, error: HttpError | None, seconds: float) -> None:
+        """Called after each answer, that took so long; None: it was a 200."""
         if error is not None:
             self.log.warn(  # noqa: G010 (Twisted's name)
                 "{name} refused: {status} {code}{path}: {text}",
@@ -132,6 +133,7 @@ class Leaf:
 
     async def _serve(self, request: Request) -> None:
         """Never fails: whatever goes wrong is an answer, or a fault and a constant answer."""
+        began = perf_counter()
         try:
             error = None
             try:
@@ -145,7 +147,7 @@ class Leaf:
                 request.respond(200, body, self.content_type)
             else:
                 request.refuse(error)
-            self.answered(error)
+            self.answered(error, perf_counter() - began)
         except Exception:
             self._faults.record(f"answering {self.method}")
 
