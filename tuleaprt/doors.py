@@ -8,6 +8,7 @@ from tuleaprt.audit import audit
 from tuleaprt.config import Config
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
+from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
@@ -17,6 +18,7 @@ from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator
 from tuleaprt.wamp.router import Router
 from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
+from tuleaprt.web.health import HealthResource
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite
@@ -30,6 +32,7 @@ def private_site(
     reactor: Any,
     relay: Relay,
     authenticator: Authenticator,
+    readiness: Readiness,
     metrics: PrometheusMetrics,
     faults: Faults,
 ) -> PrivateSite:
@@ -41,6 +44,7 @@ def private_site(
                 relay.accept, secret=config.post_secret, metrics=metrics, faults=faults
             ),
             "metrics": MetricsResource(metrics, faults),
+            "health": HealthResource(readiness.problems, faults),
             "campaigns": ExecutionsResource(relay.seed, gate, faults),
             "sessions": SessionsResource(relay.revoke, gate, faults),
         },

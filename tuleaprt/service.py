@@ -28,6 +28,8 @@ from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.notify import Notify
+from tuleaprt.probe import Probe
+from tuleaprt.readiness import Readiness
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.fanout import Fanout
@@ -146,8 +148,18 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         max_message_size=config.limits.max_message_size,
         max_outbox=config.limits.max_outbox,
     )
+    probe = Probe(
+        relay,
+        clock=reactor,
+        run=ensureDeferred,
+        deliver=fanout.deliver,
+        metrics=metrics,
+        faults=faults,
+        on_ok=notify.is_well,
+    )
+    readiness = Readiness(probe.problem)
     listen = config.listen
-    site = private_site(config, reactor, relay, authenticator, metrics, faults)
+    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults)
     public = public_door(config, reactor, hub, router)
     rawsocket = rawsocket_door(config, hub, router)
     debug = debug_door(config, reactor, hub, router)
@@ -162,6 +174,8 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         site,
         hub,
         relay,
+        probe,
+        readiness,
         reactor=reactor,
         notify=notify,
         drain=config.shutdown.drain,
@@ -189,6 +203,8 @@ class TuleaprtService(Service):
         site: BoundedSite,
         hub: Hub,
         relay: Relay,
+        probe: Probe,
+        readiness: Readiness,
         *,
         reactor: Any,
         notify: Notify,
@@ -198,6 +214,8 @@ class TuleaprtService(Service):
         self._site = site
         self._hub = hub
         self._relay = relay
+        self._probe = probe
+        self._readiness = readiness
         self._reactor = reactor
         self._notify = notify
         self._drain = drain
@@ -233,6 +251,8 @@ class TuleaprtService(Service):
                 files=files,
                 wanted=wanted,
             )
+        self._readiness.is_listening = True
+        self._probe.start()
         self._reactor.callWhenRunning(self._exit_with_0)
         self._notify.ready()
         self.log.info("tuleaprt is ready")
@@ -243,6 +263,7 @@ class TuleaprtService(Service):
 
     async def _stop(self) -> None:
         end = self._reactor.seconds() + self._drain
+        self._readiness.is_stopping = True
         self._notify.stopping()
         for port in self._ports:
             if IReadDescriptor.providedBy(port):
@@ -252,6 +273,7 @@ class TuleaprtService(Service):
         await self._site.drain(min(FLUSH_SECONDS, self._drain / 4))
         await self._flush()
         await self._hub.shut_down(max(0, end - self._reactor.seconds()))
+        self._probe.stop()
         self._hub.fanout.stop()
         self._relay.stop()
 

@@ -55,6 +55,7 @@ class Relay:
         self._run = run
         self._metrics = metrics
         self._faults = faults
+        self._echo: Callable[[str, int], None] = lambda token, id: None
         self._windows = Windows(
             campaigns.presence,
             clock,
@@ -85,6 +86,18 @@ class Relay:
             JournalUnavailable: nothing was revoked.
         """
         await self._append(inputs.UserRevoked(user_id=user_id))
+
+    async def probe(self, token: str) -> None:
+        """Journal a probe.
+
+        Raises:
+            JournalUnavailable
+        """
+        await self._append(inputs.Probed(token=token))
+
+    def follow_probes(self, echo: Callable[[str, int], None]) -> None:
+        """Give each probe that is read in the journal, of any node, to this one, with a publication's id."""
+        self._echo = echo
 
     def publish(
         self,
@@ -119,6 +132,8 @@ class Relay:
             if isinstance(input, inputs.UserRevoked):
                 self._revocations.revoke(input.user_id, record.at)
                 self._realm.revoke(input.user_id, self._clock.seconds())
+            elif isinstance(input, inputs.Probed):
+                self._echo(input.token, new_id(0))
             elif (window := _window(input)) is not None:
                 self._windows.concerned(window)
         except Exception:

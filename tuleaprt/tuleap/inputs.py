@@ -74,6 +74,13 @@ class GraceEnded:
     since: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """A server looks whether the journal comes back to it; nothing is published of it."""
+
+    token: str
+
+
 Input = (
     Post
     | OperatorPublish
@@ -83,4 +90,5 @@ Input = (
     | WindowLost
     | WindowUnsubscribed
     | GraceEnded
+    | Probed
 )
