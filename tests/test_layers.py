@@ -45,6 +45,8 @@ ALLOWED = {
         "twisted.logger",
     ),
     "readiness": (),
+    "repetition": (),
+    "log": ("tuleaprt.repetition", "twisted.logger", "twisted.python", "zope.interface"),
     "audit": ("tuleaprt.wamp.auth", "twisted.logger"),
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),

@@ -67,8 +67,8 @@ class Harness:
             deliver=self.fanout.deliver,
             metrics=self.metrics,
             faults=faults,
-            on_ok=lambda: self.returns.append(clock.seconds()),
         )
+        self.probe.on_ok = lambda: self.returns.append(clock.seconds())
 
     def wait(self, seconds: float) -> None:
         self.clock.pump([0] * 5)
@@ -139,6 +139,16 @@ def test_a_journal_that_hangs_is_noticed_and_not_given_more(harness: Harness, lo
         "the server is not ready: the probe has not come back for 10 s",
         "the probe has come back",
     ]
+
+
+def test_a_journal_that_hangs_from_the_start_is_said_too(clock: TurningClock, log: Log) -> None:
+    harness = Harness(clock)
+    harness.journal.hanging = Deferred()
+    harness.probe.start()
+    assert log.lines == []
+    harness.wait(PATIENCE)
+    harness.probe.stop()
+    assert log.lines == ["the server is not ready: the probe has not come back for 10 s"]
 
 
 def test_a_fan_out_that_hangs_is_noticed(harness: Harness) -> None:

@@ -16,6 +16,7 @@ def audit(session: int | None, identity: Identity, deed: str, what: str) -> None
     """
     log.info(
         "audit: operator {user} session={session} {deed} {what!r}",
+        event="audit",
         user=identity.authid,
         session=session or "-",
         deed=deed,

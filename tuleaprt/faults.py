@@ -16,4 +16,4 @@ class Faults:
     def record(self, where: str) -> None:
         """Record the exception that is being handled; ``where`` says what the server was doing."""
         self._metrics.internal_error()
-        self.log.failure("Internal error {where}", where=where)
+        self.log.failure("Internal error {where}", where=where, event="fault", reason=where)

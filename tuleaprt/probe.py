@@ -34,6 +34,8 @@ INTERVAL = 10
 PATIENCE = 10
 """After so many seconds a probe that is not back hangs."""
 
+NOT_YET = "the probe has not come back yet"
+
 
 class Probe:
     """Owns the delayed call of the next one. ``run`` runs a coroutine; ``on_ok`` is called at each return."""
@@ -56,7 +58,6 @@ class Probe:
         deliver: Callable[[Dispatch], None],
         metrics: Metrics,
         faults: Faults,
-        on_ok: Callable[[], None],
     ) -> None:
         self._relay = relay
         self._clock = clock
@@ -64,7 +65,6 @@ class Probe:
         self._deliver = deliver
         self._metrics = metrics
         self._faults = faults
-        self._on_ok = on_ok
         self._subscription = Subscription(0, TOPIC, Match.EXACT, clock.seconds())
         self._subscription.subscribers[self] = None
         # Other nodes read their own probes in the same journal.
@@ -78,13 +78,14 @@ class Probe:
         self._is_appending = False
         self._reported: str | None = None
         self._call: Any = None
+        self.on_ok: Callable[[], object] = lambda: None
         self.last_ok: float | None = None
         """When it last came back, in seconds by the clock."""
         relay.follow_probes(self._echo)
 
     def start(self) -> None:
-        """Send the first one soon."""
-        self._schedule(0)
+        """Send the first one now: it is back before a request can be read that asks."""
+        self._tick(self._clock.seconds())
 
     def stop(self) -> None:
         if self._call is not None:
@@ -98,7 +99,7 @@ class Probe:
         waited = 0.0 if self._since is None else self._clock.seconds() - self._since
         if waited >= PATIENCE:
             return f"the probe has not come back for {waited:.0f} s"
-        return "the probe has not come back yet" if self.last_ok is None else None
+        return NOT_YET if self.last_ok is None else None
 
     # What the fan-out calls.
 
@@ -114,24 +115,22 @@ class Probe:
             if self._reported is not None:
                 self._reported = None
                 self.log.info("the probe has come back", event="probe.ok")
-            self._on_ok()
+            self.on_ok()
 
     def close(self, end: End, detail: str = "") -> None:
         self._failure = f"its receiver was closed: {end}"
 
     # Its own.
 
-    def _schedule(self, delay: float) -> None:
-        self._call = self._clock.callLater(delay, partial(self._tick, self._clock.seconds() + delay))
-
     def _tick(self, due: float) -> None:
-        self._schedule(INTERVAL)
-        self._metrics.reactor_lag(self._clock.seconds() - due)
+        now = self._clock.seconds()
+        self._metrics.reactor_lag(now - due)
+        self._call = self._clock.callLater(INTERVAL, partial(self._tick, now + INTERVAL))
         # One that hangs in the journal is still in there; more of them would wait behind it.
         if not self._is_appending:
             self._send()
         problem = self.problem()
-        if self.last_ok is not None and problem is not None and self._reported is None:
+        if problem not in (None, NOT_YET) and self._reported is None:
             self._reported = problem
             self.log.error("the server is not ready: {reason}", reason=problem, event="probe.failed")
 

@@ -1,6 +1,7 @@
 """``twistd tuleaprt``: the one place that knows all parts and puts them together."""
 
 import gc
+import math
 import os
 import secrets
 import signal
@@ -13,7 +14,8 @@ from autobahn.util import id as random_id
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
-from twisted.logger import Logger, LogLevel
+from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 
@@ -26,6 +28,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.gauges import watch
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
+from tuleaprt.log import Log, log_stream
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.notify import Notify
 from tuleaprt.probe import Probe
@@ -74,9 +77,15 @@ def makeService(  # the name that twistd calls
         from twisted.internet import reactor
     path = options["config"]
     try:
-        return compose(load(Path(path) if path else None, environment), reactor, Notify(environment))
+        config = load(Path(path) if path else None, environment)
+        made = compose(config, reactor, Notify(environment))
     except ConfigError as error:
         raise _not_started(error.problems) from None
+    # Of twistd; a test has none.
+    twistd = getattr(options, "parent", None)
+    if twistd is not None and (stream := log_stream(twistd, reactor)) is not None:
+        made.log_to(Log(config.log.format, stream))
+    return made
 
 
 def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
@@ -155,7 +164,6 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         deliver=fanout.deliver,
         metrics=metrics,
         faults=faults,
-        on_ok=notify.is_well,
     )
     readiness = Readiness(probe.problem)
     listen = config.listen
@@ -220,6 +228,18 @@ class TuleaprtService(Service):
         self._notify = notify
         self._drain = drain
         self._ports: list[IListeningPort] = []
+        self._log: Log | None = None
+        probe.on_ok = self._is_well
+
+    def log_to(self, log: Log) -> None:
+        """Have twistd write to this log, once it knows this service. ``--logger`` comes before."""
+        self._log = log
+
+    def setServiceParent(self, parent: Any) -> None:
+        # twistd asks its application for the observer when all services are made, and before it logs.
+        if self._log is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._log)
+        super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
         """Listen, with the rights that twistd was started with; exits when that fails."""
@@ -252,7 +272,7 @@ class TuleaprtService(Service):
                 wanted=wanted,
             )
         self._readiness.is_listening = True
-        self._probe.start()
+        self._reactor.callWhenRunning(self._probe.start)
         self._reactor.callWhenRunning(self._exit_with_0)
         self._notify.ready()
         self.log.info("tuleaprt is ready")
@@ -274,8 +294,15 @@ class TuleaprtService(Service):
         await self._flush()
         await self._hub.shut_down(max(0, end - self._reactor.seconds()))
         self._probe.stop()
+        if self._log is not None:
+            self._log.sum_up(math.inf)
         self._hub.fanout.stop()
         self._relay.stop()
+
+    def _is_well(self) -> None:
+        self._notify.is_well()
+        if self._log is not None:
+            self._log.sum_up(self._reactor.seconds())
 
     def _flush(self) -> Deferred[None]:
         """Fires when what is queued has been sent, or that takes too long."""

@@ -40,9 +40,9 @@ class Server:
                 **environment,
             },
         )
-        await process.written("tuleaprt is ready$")
-        private = await process.written(r"private site listens on 127\.0\.0\.1:(\d+)$")
-        public = await process.written(r"public site listens on 127\.0\.0\.1:(\d+)$")
+        await process.written(r"tuleaprt is ready($|\")")
+        private = await process.written(r"private site listens on 127\.0\.0\.1:(\d+)($|\")")
+        public = await process.written(r"public site listens on 127\.0\.0\.1:(\d+)($|\")")
         others = [
             int((await process.written(rf"{name} listens on 127\.0\.0\.1:(\d+)$"))[1])
             if f"TULEAPRT_LISTEN__{name.upper()}" in environment

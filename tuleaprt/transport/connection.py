@@ -9,14 +9,14 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.frames import WireFormat
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.line import Line
 from tuleaprt.transport.lobby import Lobby
-from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.outlet import MISBEHAVED, End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
 from tuleaprt.wamp.session import Session, State
@@ -230,14 +230,17 @@ class Connection:
             self.line = None
         end, why = self._end or (how, detail)
         if session is None:
-            self.connection_log.info("{peer} refused: {why}", peer=self.peer, why=why or end)
+            fields = {"event": "connection.refused", "peer": self.peer, "reason": why or end}
+            self.connection_log.emit(LogLevel.warn, "{peer} refused: {reason}", **fields)
             return
         user = session.identity.authid if session.id else "-"
         self.hub.closed(self, end)
-        self.connection_log.info(
-            "{peer} closed: {end}{detail} session={session} user={user}",
+        self.connection_log.emit(
+            LogLevel.warn if end in MISBEHAVED else LogLevel.info,
+            "{peer} closed: {reason}{detail} session={session} user={user}",
+            event="connection.closed",
             peer=self.peer,
-            end=end,
+            reason=end,
             detail=f" ({why})" if why else "",
             session=session.id or "-",
             user=user,

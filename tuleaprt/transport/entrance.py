@@ -18,7 +18,7 @@ from typing import Any
 from autobahn.twisted.util import peer2str
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
@@ -108,7 +108,13 @@ class Entrance(Protocol):
     def _refuse(self, why: str) -> None:
         if self._call.active():
             self._call.cancel()
-        self.log.info("{peer} refused: {why}", peer=peer2str(self.transport), why=why)
+        self.log.emit(
+            LogLevel.warn,
+            "{peer} refused: {reason}",
+            event="connection.refused",
+            peer=peer2str(self.transport),
+            reason=why,
+        )
         self.transport.loseConnection()
 
     def _hand_over(self, factory: IProtocolFactory) -> None:

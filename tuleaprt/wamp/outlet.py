@@ -29,6 +29,10 @@ class End(StrEnum):
     LOST = "connection lost"
 
 
+MISBEHAVED = {End.REFUSED, End.VIOLATION, End.FLOOD, End.SLOW, End.TOO_LONG, End.FAULT}
+"""The ends that an administrator may want to look into."""
+
+
 class Outlet(Protocol):
     """What a session wants of its connection. Messages and the close leave in the order of the calls."""
 

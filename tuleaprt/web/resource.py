@@ -120,6 +120,8 @@ class Leaf:
         if error is not None:
             self.log.warn(  # noqa: G010 (Twisted's name)
                 "{name} refused: {status} {code}{path}: {text}",
+                event="request.refused",
+                reason=f"{self.name} {error.code}",
                 name=self.name,
                 status=error.status,
                 code=error.code,
