@@ -12,7 +12,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ALLOWED = {
     "errors": (),
-    "config": ("tuleaprt.errors", "msgspec"),
+    "config": ("msgspec",),
+    # What an option means is known where it is used; to say whether it can be, nothing is done.
+    "checks": (
+        "tuleaprt.config",
+        "tuleaprt.errors",
+        "tuleaprt.listening",
+        "tuleaprt.transport.origins",
+        "tuleaprt.tuleap.ticket",
+    ),
+    "loading": ("tuleaprt.checks", "tuleaprt.config", "tuleaprt.errors", "msgspec"),
+    "keyfile": ("tuleaprt.errors", "tuleaprt.loading", "twisted"),
+    "reload": ("tuleaprt.config", "tuleaprt.errors", "twisted"),
     "metrics": ("prometheus_client",),
     "doors": (
         "tuleaprt.audit",
@@ -20,6 +31,7 @@ ALLOWED = {
         "tuleaprt.faults",
         "tuleaprt.metrics",
         "tuleaprt.relay",
+        "tuleaprt.reload",
         "tuleaprt.transport",
         "tuleaprt.wamp.auth",
         "tuleaprt.wamp.router",

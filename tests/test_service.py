@@ -12,6 +12,8 @@ from twisted.plugin import getPlugins
 from zope.interface import verify
 
 from tests.conftest import Log
+from tuleaprt.config import LIVE
+from tuleaprt.reload import Reload
 from tuleaprt.service import Options, TuleaprtService, makeService
 
 ENVIRONMENT = {"PRIVATE_KEY": "k" * 88}
@@ -87,20 +89,27 @@ def test_a_wrong_configuration_is_said_line_by_line(reactor: MemoryReactorClock,
     path.write_text("[limits]\nmax_outbox = 0\nmax_boats = 1\n")
     assert refusal(reactor, "--config", str(path)) == [
         "tuleaprt does not start:",
-        f"{path}: [limits] max_outbox: Expected `int` >= 1",
+        f"{path}: [limits] max_outbox: expected a whole number, 1 or more, given 0",
         f"{path}: [limits] max_boats: there is no such option",
     ]
 
 
-@pytest.mark.parametrize("endpoint", ["nonsense", "tcp:", "tcp:x", "tcp:1:y=2", "udp:53", "tcp", "systemd:"])
+@pytest.mark.parametrize("endpoint", ["nonsense", "tcp:", "tcp:x", "tcp:1:y=2", "udp:53", "tcp"])
 def test_what_is_no_endpoint_is_named(reactor: MemoryReactorClock, endpoint: str) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__PRIVATE=f'["{endpoint}"]')
-    assert line.startswith(f"[listen] private: {endpoint!r} is no endpoint: ")
+    assert f'[listen] private: expected endpoint strings of Twisted, given "{endpoint}": ' in line
+
+
+def test_what_systemd_has_not_opened_is_named(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_LISTEN__PRIVATE='["systemd:"]')
+    assert line.startswith("[listen] private: 'systemd:' is no endpoint: ")
 
 
 def test_what_is_no_origin_is_named(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS='["*"]')
-    assert line.startswith("[websocket] allowed_origins: '*'")
+    assert line.endswith(
+        '[websocket] allowed_origins: expected origins of the form https://host[:port], given "*"'
+    )
 
 
 def test_a_port_that_is_taken_is_said_and_ends_it(
@@ -133,7 +142,7 @@ def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: 
 
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
-    assert line.startswith("[listen] debug: 'tcp:2997': whoever connects there is an operator")
+    assert line.endswith('because whoever connects there is an operator, given "tcp:2997"')
 
 
 def test_a_limit_of_files_that_is_too_low_is_said(
@@ -154,3 +163,9 @@ def test_a_stop_does_not_wait_for_ever_for_what_is_queued(reactor: MemoryReactor
     reactor.advance(2)
     assert stopped == [None]
     assert reactor.getDelayedCalls() == []
+
+
+def test_all_that_is_said_to_change_live_is_followed_by_somebody(reactor: MemoryReactorClock) -> None:
+    *_, reload = service(reactor)._background
+    assert isinstance(reload, Reload)
+    assert reload.live.options == LIVE

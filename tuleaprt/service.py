@@ -3,7 +3,7 @@
 import gc
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,15 +17,18 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
-from tuleaprt.config import Config, load
+from tuleaprt.config import Config
 from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.keyfile import KeyFile
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
+from tuleaprt.loading import load
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
+from tuleaprt.reload import Live, Reload
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.outboxes import Outboxes
@@ -65,14 +68,18 @@ def makeService(  # the name that twistd calls
     if reactor is None:
         from twisted.internet import reactor
     path = options["config"]
+    read = partial(load, Path(path) if path else None, environment)
     try:
-        return compose(load(Path(path) if path else None, environment), reactor)
+        return compose(read(), reactor, read=read, credentials=environment.get("CREDENTIALS_DIRECTORY"))
     except ConfigError as error:
         raise _not_started(error.problems) from None
 
 
-def compose(config: Config, reactor: Any) -> "TuleaprtService":
-    """
+def compose(
+    config: Config, reactor: Any, *, read: Callable[[], Config], credentials: str | None = None
+) -> "TuleaprtService":
+    """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
+
     Raises:
         ConfigError: an endpoint or an origin cannot be understood, or must not be.
     """
@@ -138,22 +145,59 @@ def compose(config: Config, reactor: Any) -> "TuleaprtService":
         max_message_size=config.limits.max_message_size,
         max_outbox=config.limits.max_outbox,
     )
+    live = _live_limits(hub, outboxes, realm, router)
     listen = config.listen
-    return TuleaprtService(
+    made = TuleaprtService(
         [
             *listeners(
                 reactor,
                 "private",
                 listen.private,
-                private_site(config, reactor, relay, verifier, metrics, faults),
+                private_site(config, reactor, relay, verifier, metrics, faults, live),
             ),
-            *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
-            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router)),
-            *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
+            *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router, live)),
+            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router, live)),
+            *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router, live)),
         ],
         hub,
         relay,
+        _background(config, reactor, live, verifier, read, credentials),
     )
+    live.follow("limits.max_connections", lambda _: made.raise_file_limit())
+    return made
+
+
+def _live_limits(hub: Hub, outboxes: Outboxes, realm: Realm, router: Router) -> Live:
+    live = Live()
+    for option in ("max_connections", "max_message_size", "max_outbox"):
+        live.keep(f"limits.{option}", hub, option)
+    live.keep("limits.max_outboxes", outboxes, "most")
+    live.keep("limits.max_subscriptions_per_session", realm, "max_subscriptions")
+    live.keep("limits.max_sessions_per_user", realm, "max_sessions_per_user")
+    live.keep("limits.requests_per_second", router, "requests_per_second")
+    return live
+
+
+def _background(
+    config: Config,
+    reactor: Any,
+    live: Live,
+    verifier: TicketVerifier,
+    read: Callable[[], Config],
+    credentials: str | None,
+) -> list[KeyFile | Reload]:
+    """What follows the key and the configuration."""
+    keys = KeyFile(
+        config.realtime.key_file,
+        old_key_seconds=config.realtime.old_key_seconds,
+        clock=reactor,
+        change=verifier.change_key,
+        credentials=credentials,
+    )
+    live.follow("realtime.key_file", keys.follow)
+    live.keep("realtime.old_key_seconds", keys, "old_key_seconds")
+    reload = Reload(config, live, reactor=reactor, read=read, take_key=keys.take)
+    return [reload] if config.key_is_fixed else [keys, reload]
 
 
 def _not_started(problems: Iterable[str]) -> SystemExit:
@@ -170,10 +214,13 @@ class TuleaprtService(Service):
     name = "tuleaprt"
     log = Logger()
 
-    def __init__(self, listeners: list[Listener], hub: Hub, relay: Relay) -> None:
+    def __init__(
+        self, listeners: list[Listener], hub: Hub, relay: Relay, background: Iterable[KeyFile | Reload] = ()
+    ) -> None:
         self._listeners = listeners
         self._hub = hub
         self._relay = relay
+        self._background = list(background)
         self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
@@ -198,6 +245,13 @@ class TuleaprtService(Service):
         # leaves behind has no cycles. What is there now stays to the end.
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        self.raise_file_limit()
+        for follower in self._background:
+            follower.start()
+        self.log.info("tuleaprt is ready")
+
+    def raise_file_limit(self) -> None:
+        """Let as many connect as the hub takes, or say that they cannot."""
         wanted = self._hub.max_connections + OTHER_FILES
         if (files := file_limit_for(self._hub.max_connections)) < wanted:
             self.log.emit(
@@ -206,10 +260,11 @@ class TuleaprtService(Service):
                 files=files,
                 wanted=wanted,
             )
-        self.log.info("tuleaprt is ready")
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
+        for follower in self._background:
+            follower.stop()
         stopped = gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
         return stopped.addCallback(lambda _: self._close_connections())
 
