@@ -87,6 +87,7 @@ def test_a_file_that_is_as_it_was_is_not_read(
     follow: Callable[..., KeyFile], clock: TurningClock, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follow()
+    look(clock)
     monkeypatch.setattr("tuleaprt.keyfile.read_key", lambda path: pytest.fail("it was read"))
     for _ in range(3):
         look(clock)
@@ -167,6 +168,26 @@ def test_a_key_that_somebody_has_read_is_taken_at_once(
     file.old_key_seconds = 5
     file.take(NEW.encode())
     assert keys.changes == [(1000, 5)]
+
+
+def test_half_a_key_that_somebody_has_read_is_not_the_last_word(
+    follow: Callable[..., KeyFile], clock: TurningClock, keys: Keys, path: Path
+) -> None:
+    file = follow()
+    look(clock)
+    write(path, NEW)
+    file.take(NEW[:40].encode())
+    look(clock)
+    assert keys.newest == NEW.encode()
+
+
+def test_a_change_between_the_reading_of_the_configuration_and_the_start_is_seen(
+    follow: Callable[..., KeyFile], clock: TurningClock, keys: Keys, path: Path
+) -> None:
+    write(path, NEW)
+    follow()
+    look(clock)
+    assert keys.newest == NEW.encode()
 
 
 def test_another_file_may_be_followed(

@@ -174,6 +174,12 @@ def test_what_only_a_trial_shows_is_said_with_the_rest_and_where_it_was_given(tm
     ]
 
 
+def test_a_variable_that_is_no_toml_is_shown_as_it_is() -> None:
+    assert problems(None, ENVIRONMENT | {"TULEAPRT_LIMITS__MAX_OUTBOX": "a lot"}) == (
+        f'TULEAPRT_LIMITS__MAX_OUTBOX: [limits] max_outbox: expected {COUNT}, given "a lot"',
+    )
+
+
 def test_one_mistake_is_said_once(tmp_path: Path) -> None:
     (line,) = problems(write(tmp_path, "[realtime]\nkey_file = 5\n"), {})
     assert line.endswith("[realtime] key_file: expected a text that is not empty, given 5")

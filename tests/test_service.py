@@ -1,6 +1,7 @@
 """Putting it together: what starts, what does not, and how it stops."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from twisted.plugin import getPlugins
 from zope.interface import verify
 
 from tests.conftest import Log
-from tuleaprt.config import LIVE
+from tuleaprt.config import LIVE, Limits
 from tuleaprt.reload import Reload
 from tuleaprt.service import Options, TuleaprtService, makeService
+from tuleaprt.transport.entrance import EntranceFactory
+from tuleaprt.web.site import PrivateSite
 
 ENVIRONMENT = {"PRIVATE_KEY": "k" * 88}
 
@@ -169,3 +172,35 @@ def test_all_that_is_said_to_change_live_is_followed_by_somebody(reactor: Memory
     *_, reload = service(reactor)._background
     assert isinstance(reload, Reload)
     assert reload.live.options == LIVE
+
+
+def test_each_limit_reaches_those_whom_it_concerns(
+    reactor: MemoryReactorClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("tuleaprt.service.file_limit_for", lambda connections: asked.append(connections) or 9)
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text("")
+    made = makeService(options("--config", str(path)), reactor, ENVIRONMENT)
+    assert isinstance(made, TuleaprtService)
+    *_, reload = made._background
+    assert isinstance(reload, Reload)
+    path.write_text("[limits]\n" + "\n".join(f"{it.name} = {i}" for i, it in enumerate(fields(Limits), 1)))
+    reload.reload()
+    private, public = (it.factory for it in made._listeners)
+    assert isinstance(private, PrivateSite)
+    assert isinstance(public, EntranceFactory)
+    router = public.websockets.router
+    expected = Limits(**{it.name: i for i, it in enumerate(fields(Limits), 1)})
+    assert expected == Limits(
+        max_connections=made._hub.max_connections,
+        max_unauthenticated=public.lobby.most,
+        max_sessions_per_user=router.realm.max_sessions_per_user,
+        max_subscriptions_per_session=router.realm.max_subscriptions,
+        requests_per_second=int(router.requests_per_second),
+        max_message_size=public.websockets.maxMessagePayloadSize,
+        max_outbox=made._hub.max_outbox,
+        max_outboxes=made._hub.outboxes.most,
+        max_post_size=private.max_body,
+    )
+    assert asked == [1]

@@ -24,6 +24,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 State = tuple[int, ...] | None
 """What changes with the file, as the system tells; None: there is none."""
 
+UNKNOWN: State = ()
+
 
 class KeyFile:
     """``change`` is given a key, the time, and for how many seconds the key before stays good. It says
@@ -48,13 +50,12 @@ class KeyFile:
         self._clock = clock
         self._change = change
         self._credentials = credentials
-        self._read_at: State = None
-        self._seen: State = None
+        self._read_at = self._seen = UNKNOWN
         self._problem = ""
         self._next: IDelayedCall | None = None
 
     def start(self) -> None:
-        self._read_at = self._seen = self._state()
+        # The first look reads it again: it may have changed since somebody else did.
         self._warn_if_open()
         self._look_again_in(LOOK_SECONDS)
 
@@ -66,11 +67,14 @@ class KeyFile:
     def follow(self, path: str) -> None:
         """It is this file from now on."""
         self._path = path
-        self._read_at = self._seen = None
+        self._read_at = self._seen = UNKNOWN
 
     def take(self, key: bytes) -> None:
-        """Use this key, which somebody has read from the file."""
-        self._read_at = self._seen = self._state()
+        """Use this key, which somebody has read from the file; the next look shows whether it was all."""
+        self._read_at = self._seen = UNKNOWN
+        self._use(key)
+
+    def _use(self, key: bytes) -> None:
         is_another = self._change(key, self._clock.seconds(), self.old_key_seconds)
         self._problem = ""
         if is_another:
@@ -84,17 +88,15 @@ class KeyFile:
     def _look(self) -> None:
         state = self._state()
         is_settled, self._seen = state == self._seen, state
-        if state == self._read_at and not self._problem:
-            self._look_again_in(LOOK_SECONDS)
-        elif is_settled:
+        is_new = state != self._read_at or bool(self._problem)
+        self._look_again_in(SETTLE_SECONDS if is_new and not is_settled else LOOK_SECONDS)
+        if is_new and is_settled:
+            self._read_at = state
             self._read()
-            self._look_again_in(LOOK_SECONDS)
-        else:
-            self._look_again_in(SETTLE_SECONDS)
 
     def _read(self) -> None:
         try:
-            self.take(read_key(self._path))
+            self._use(read_key(self._path))
         except ConfigError as error:
             if str(error) != self._problem:
                 self.log.emit(

@@ -68,7 +68,10 @@ def makeService(  # the name that twistd calls
     if reactor is None:
         from twisted.internet import reactor
     path = options["config"]
-    read = partial(load, Path(path) if path else None, environment)
+
+    def read() -> Config:
+        return load(Path(path) if path else None, environment)
+
     try:
         return compose(read(), reactor, read=read, credentials=environment.get("CREDENTIALS_DIRECTORY"))
     except ConfigError as error:
