@@ -100,6 +100,27 @@ def test_a_secret_that_has_changed_in_its_file_is_followed_and_not_shown(world: 
     assert "s3cr3t" not in repr(log.events)
 
 
+def test_whoever_waits_for_a_reload_is_told_of_its_end_even_if_it_fails() -> None:
+    done: list[str] = []
+
+    def read() -> Config:
+        done.append("read")
+        raise OSError("the disk is gone")
+
+    reload = Reload(
+        CONFIG,
+        Live(),
+        reactor=Reactor(),
+        read=read,
+        take_key=lambda key: None,
+        began=lambda: done.append("began"),
+        ended=lambda: done.append("ended"),
+    )
+    with pytest.raises(OSError, match="gone"):
+        reload.reload()
+    assert done == ["began", "read", "ended"]
+
+
 def test_an_attribute_that_is_not_there_cannot_be_kept() -> None:
     with pytest.raises(AttributeError, match="max_boats"):
         Live().keep("limits.max_outbox", CONFIG, "max_boats")

@@ -61,6 +61,7 @@ class Reload:
     """Has the configuration that holds, and another one whenever the process gets ``SIGHUP``.
 
     ``read`` gives it anew or raises ConfigError; ``take_key`` is told the key that was found then.
+    ``began`` and ``ended`` are called around each time, for whoever waits for the end of it.
     """
 
     log = Logger()
@@ -73,12 +74,16 @@ class Reload:
         reactor: IReactorFromThreads,
         read: Callable[[], Config],
         take_key: Callable[[bytes], None],
+        began: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._first = self._last = config
         self.live = live
         self._reactor = reactor
         self._read = read
         self._take_key = take_key
+        self._began = began
+        self._ended = ended
         self._before: Any = None
         self._is_installed = False
 
@@ -95,6 +100,13 @@ class Reload:
 
     def reload(self) -> None:
         """Read it again, and change what can be changed."""
+        self._began()
+        try:
+            self._reload()
+        finally:
+            self._ended()
+
+    def _reload(self) -> None:
         try:
             config = self._read()
         except ConfigError as error:
