@@ -17,8 +17,9 @@ from pathlib import Path
 
 import jwt
 
-from tuleaprt.config import Config, load
+from tuleaprt.config import Config
 from tuleaprt.errors import ConfigError
+from tuleaprt.loading import load
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = "tests/fixtures/tuleap/wire/kanban_item_create.body"

@@ -7,6 +7,7 @@ import pytest
 import txaio
 from hypothesis import settings
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
 # A machine that is busy with other tests is slow, not wrong.
@@ -59,3 +60,12 @@ def clock() -> Iterator[TurningClock]:
     yield clock
     txaio.config.loop = before
     assert clock.getDelayedCalls() == []
+
+
+@pytest.fixture
+def reactor() -> Iterator[MemoryReactorClock]:
+    reactor = MemoryReactorClock()
+    txaio.use_twisted()
+    before, txaio.config.loop = txaio.config.loop, reactor
+    yield reactor
+    txaio.config.loop = before

@@ -1,6 +1,7 @@
 """What is behind each kind of endpoint."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.fakes import CountingMetrics, Sent, new_realm, new_router
 from tests.transport.sockets import Wire
-from tuleaprt.config import Config
+from tuleaprt.config import Config, Limits
 from tuleaprt.doors import debug_door, public_door
 from tuleaprt.faults import Faults
+from tuleaprt.reload import Live
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.outboxes import Outboxes
@@ -24,7 +26,7 @@ UPGRADE = (
 
 
 @pytest.fixture
-def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any]]:
+def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any, Live]]:
     reactor = MemoryReactorClock()
     txaio.use_twisted()
     before, txaio.config.loop = txaio.config.loop, reactor
@@ -41,7 +43,7 @@ def parts() -> Iterator[tuple[Config, MemoryReactorClock, Hub, Any]]:
         max_message_size=4096,
         max_outbox=4096,
     )
-    yield Config(key=b"k" * 64), reactor, hub, new_router(new_realm(Sent()))
+    yield Config(key=b"k" * 64), reactor, hub, new_router(new_realm(Sent())), Live()
     txaio.config.loop = before
 
 
@@ -72,3 +74,29 @@ def test_rawsocket_is_spoken_at_the_debug_door_only(parts: Any) -> None:
 
 def test_the_public_site_has_nothing_but_websocket(parts: Any) -> None:
     assert answer(public_door(*parts), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+
+
+def test_other_origins_may_come_in_from_now_on(parts: Any) -> None:
+    config, *_, live = parts
+    door = public_door(*parts)
+    elsewhere = UPGRADE.format("Origin: https://new.example\r\n").encode()
+    assert answer(door, elsewhere).split()[1] == b"403"
+    websocket = replace(config.websocket, allowed_origins=("https://new.example",))
+    live.apply(replace(config, websocket=websocket), ["websocket.allowed_origins"])
+    assert answer(door, elsewhere).split()[1] == b"101"
+
+
+def test_as_many_as_are_allowed_now_may_be_without_a_ticket(parts: Any) -> None:
+    config, *_, live = parts
+    door = public_door(*parts)
+    live.apply(replace(config, limits=Limits(max_unauthenticated=1)), ["limits.max_unauthenticated"])
+    request = UPGRADE.format("").encode()
+    assert [answer(door, request).split()[1] for _ in range(2)] == [b"101", b"503"]
+
+
+def test_messages_of_who_connects_from_now_on_may_be_longer(parts: Any) -> None:
+    _, _, hub, _, live = parts
+    door = public_door(*parts)
+    hub.max_message_size = 8192
+    live.apply(replace(parts[0]), ["limits.max_message_size"])
+    assert door.websockets.maxMessagePayloadSize == 8192

@@ -12,7 +12,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ALLOWED = {
     "errors": (),
-    "config": ("tuleaprt.errors", "msgspec"),
+    "config": ("msgspec",),
+    # What an option means is known where it is used; to say whether it can be, nothing is done.
+    "checks": (
+        "tuleaprt.config",
+        "tuleaprt.errors",
+        "tuleaprt.listening",
+        "tuleaprt.transport.origins",
+        "tuleaprt.tuleap.ticket",
+    ),
+    "loading": ("tuleaprt.checks", "tuleaprt.config", "tuleaprt.errors", "msgspec"),
+    "keyfile": ("tuleaprt.errors", "tuleaprt.loading", "twisted"),
+    "reload": ("tuleaprt.config", "tuleaprt.errors", "twisted"),
     "metrics": ("prometheus_client",),
     "doors": (
         "tuleaprt.audit",
@@ -21,12 +32,11 @@ ALLOWED = {
         "tuleaprt.metrics",
         "tuleaprt.readiness",
         "tuleaprt.relay",
+        "tuleaprt.reload",
         "tuleaprt.transport",
         "tuleaprt.wamp.auth",
         "tuleaprt.wamp.router",
         "tuleaprt.web",
-        # One way of writing to a socket at once, which knows Twisted and nothing of ours.
-        "tuleaprt.transport.direct",
     ),
     "counting": ("tuleaprt.errors", "tuleaprt.metrics", "tuleaprt.wamp"),
     "gauges": (
@@ -45,6 +55,19 @@ ALLOWED = {
         "twisted.logger",
     ),
     "readiness": (),
+    "serving": (
+        "tuleaprt.keyfile",
+        "tuleaprt.listening",
+        "tuleaprt.log",
+        "tuleaprt.notify",
+        "tuleaprt.probe",
+        "tuleaprt.readiness",
+        "tuleaprt.relay.relay",
+        "tuleaprt.reload",
+        "tuleaprt.transport.hub",
+        "tuleaprt.web.site",
+        "twisted",
+    ),
     "repetition": (),
     "log": ("tuleaprt.repetition", "twisted.logger", "twisted.python", "zope.interface"),
     "audit": ("tuleaprt.wamp.auth", "twisted.logger"),

@@ -1,29 +1,22 @@
 """Putting it together: what starts, what does not, and how it stops."""
 
-from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import txaio
 from twisted.application.service import IService, IServiceMaker
-from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 from zope.interface import verify
 
 from tests.conftest import Log
+from tuleaprt.config import LIVE, Limits
+from tuleaprt.reload import Reload
 from tuleaprt.service import Options, TuleaprtService, makeService
+from tuleaprt.transport.entrance import EntranceFactory
+from tuleaprt.web.site import PrivateSite
 
 ENVIRONMENT = {"PRIVATE_KEY": "k" * 88}
-
-
-@pytest.fixture
-def reactor() -> Iterator[MemoryReactorClock]:
-    reactor = MemoryReactorClock()
-    txaio.use_twisted()
-    before, txaio.config.loop = txaio.config.loop, reactor
-    yield reactor
-    txaio.config.loop = before
 
 
 def options(*arguments: str) -> Options:
@@ -65,16 +58,6 @@ def test_it_listens_on_its_two_sites(reactor: MemoryReactorClock, log: Log) -> N
     ]
 
 
-def test_it_stops_listening_and_leaves_nothing_to_call(reactor: MemoryReactorClock) -> None:
-    made = service(reactor)
-    made.privilegedStartService()
-    made.startService()
-    stopped: list[None] = []
-    made.stopService().addCallback(stopped.append)
-    assert stopped == [None]
-    assert reactor.getDelayedCalls() == []
-
-
 def test_several_endpoints_may_serve_one_site(reactor: MemoryReactorClock) -> None:
     made = service(reactor, TULEAPRT_LISTEN__PUBLIC='["tcp:1", "unix:/tmp/tuleaprt-test"]')
     made.privilegedStartService()
@@ -87,70 +70,67 @@ def test_a_wrong_configuration_is_said_line_by_line(reactor: MemoryReactorClock,
     path.write_text("[limits]\nmax_outbox = 0\nmax_boats = 1\n")
     assert refusal(reactor, "--config", str(path)) == [
         "tuleaprt does not start:",
-        f"{path}: [limits] max_outbox: Expected `int` >= 1",
+        f"{path}: [limits] max_outbox: expected a whole number, 1 or more, given 0",
         f"{path}: [limits] max_boats: there is no such option",
     ]
 
 
-@pytest.mark.parametrize("endpoint", ["nonsense", "tcp:", "tcp:x", "tcp:1:y=2", "udp:53", "tcp", "systemd:"])
+@pytest.mark.parametrize("endpoint", ["nonsense", "tcp:", "tcp:x", "tcp:1:y=2", "udp:53", "tcp"])
 def test_what_is_no_endpoint_is_named(reactor: MemoryReactorClock, endpoint: str) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__PRIVATE=f'["{endpoint}"]')
-    assert line.startswith(f"[listen] private: {endpoint!r} is no endpoint: ")
+    assert f'[listen] private: expected endpoint strings of Twisted, given "{endpoint}": ' in line
+
+
+def test_what_systemd_has_not_opened_is_named(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_LISTEN__PRIVATE='["systemd:"]')
+    assert line.startswith("[listen] private: 'systemd:' is no endpoint: ")
 
 
 def test_what_is_no_origin_is_named(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS='["*"]')
-    assert line.startswith("[websocket] allowed_origins: '*'")
-
-
-def test_a_port_that_is_taken_is_said_and_ends_it(
-    reactor: MemoryReactorClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def taken(port: int, *args: object, **kwargs: object) -> None:
-        raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
-
-    monkeypatch.setattr(reactor, "listenTCP", taken)
-    with pytest.raises(SystemExit) as stop:
-        service(reactor).privilegedStartService()
-    first, private, public = str(stop.value.code).splitlines()
-    assert first == "tuleaprt does not start:"
-    assert private.startswith("[listen] private: ")
-    assert public.startswith("[listen] public: ")
-    assert "Address already in use" in private
-
-
-def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: Log) -> None:
-    made = service(
-        reactor,
-        TULEAPRT_LISTEN__DEBUG='["tcp:2997:interface=127.0.0.1"]',
-        TULEAPRT_LISTEN__RAWSOCKET='["unix:/tmp/tuleaprt-test:mode=0660"]',
+    assert line.endswith(
+        '[websocket] allowed_origins: expected origins of the form https://host[:port], given "*"'
     )
-    made.privilegedStartService()
-    (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
-    assert "IS AN OPERATOR" in warning["log_format"]
-    assert "rawsocket listens on unix:/tmp/tuleaprt-test" in log.lines
 
 
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
-    assert line.startswith("[listen] debug: 'tcp:2997': whoever connects there is an operator")
+    assert line.endswith('because whoever connects there is an operator, given "tcp:2997"')
 
 
-def test_a_limit_of_files_that_is_too_low_is_said(
-    reactor: MemoryReactorClock, log: Log, monkeypatch: pytest.MonkeyPatch
+def test_all_that_is_said_to_change_live_is_followed_by_somebody(reactor: MemoryReactorClock) -> None:
+    *_, reload = service(reactor)._background
+    assert isinstance(reload, Reload)
+    assert reload.live.options == LIVE
+
+
+def test_each_limit_reaches_those_whom_it_concerns(
+    reactor: MemoryReactorClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuleaprt.service.file_limit_for", lambda connections: 1024)
-    service(reactor).startService()
-    (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
-    assert (warning["files"], warning["wanted"]) == (1024, 20_100)
-
-
-def test_a_stop_does_not_wait_for_ever_for_what_is_queued(reactor: MemoryReactorClock) -> None:
-    made = service(reactor)
-    made._hub.fanout.then = lambda action: None  # type: ignore[method-assign]
-    stopped: list[None] = []
-    made.stopService().addCallback(stopped.append)
-    assert stopped == []
-    reactor.advance(2)
-    assert stopped == [None]
-    assert reactor.getDelayedCalls() == []
+    asked: list[int] = []
+    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda connections: asked.append(connections) or 9)
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text("")
+    made = makeService(options("--config", str(path)), reactor, ENVIRONMENT)
+    assert isinstance(made, TuleaprtService)
+    *_, reload = made._background
+    assert isinstance(reload, Reload)
+    path.write_text("[limits]\n" + "\n".join(f"{it.name} = {i}" for i, it in enumerate(fields(Limits), 1)))
+    reload.reload()
+    private, public = (it.factory for it in made._listeners)
+    assert isinstance(private, PrivateSite)
+    assert isinstance(public, EntranceFactory)
+    router = public.websockets.router
+    expected = Limits(**{it.name: i for i, it in enumerate(fields(Limits), 1)})
+    assert expected == Limits(
+        max_connections=made._hub.max_connections,
+        max_unauthenticated=public.lobby.most,
+        max_sessions_per_user=router.realm.max_sessions_per_user,
+        max_subscriptions_per_session=router.realm.max_subscriptions,
+        requests_per_second=int(router.requests_per_second),
+        max_message_size=public.websockets.maxMessagePayloadSize,
+        max_outbox=made._hub.max_outbox,
+        max_outboxes=made._hub.outboxes.most,
+        max_post_size=private.max_body,
+    )
+    assert asked == [1]

@@ -1,19 +1,15 @@
-"""TOML file + environment → frozen Config.
+"""Every option: its section, type, default and nature; ``loading`` reads them.
 
-Each option has its section, type and default here, and its line in ``etc/tuleaprt.toml``. Every option may
-be overridden by the environment: ``TULEAPRT_LIMITS__MAX_CONNECTIONS=500``. Whatever is unknown or of a
-wrong type is reported in one ConfigError, one line each, without the value (it may be a secret).
+Each has its line in ``etc/tuleaprt.toml``, from which, with this, ``docs/configuration.rst`` is made. An
+option that is no part of the ``repr`` is a secret, and its value is never shown.
 """
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import json
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-
-from tuleaprt.errors import ConfigError
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -22,7 +18,20 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 Algorithms = Annotated[tuple[Literal["HS256", "HS384", "HS512"], ...], msgspec.Meta(min_length=1)]
 
-MINIMUM_KEY_BYTES = 32
+LogFormat = Literal["text", "json"]
+
+EXPECTED: dict[Any, str] = {
+    str: "a text",
+    Text: "a text that is not empty",
+    Texts: "a list of texts, at least one",
+    tuple[Text, ...]: "a list of texts",
+    Count: "a whole number, 1 or more",
+    Seconds: "a number of seconds, more than 0 and at most 1000000000",
+    SecondsOrNone: "a number of seconds, from 0 to 1000000000",
+    Algorithms: 'a list of "HS256", "HS384", "HS512", at least one',
+    LogFormat: '"text" or "json"',
+}
+"""What an option of this type wants, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +127,15 @@ class Shutdown:
 class Log:
     """How a line looks."""
 
-    format: Literal["text", "json"] = "text"
+    format: LogFormat = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration, and the two secrets that it leads to."""
+    """The whole configuration, and the two secrets that it leads to.
+
+    ``key_is_fixed``: the key is that of the environment, which does not change.
+    """
 
     realtime: Realtime = Realtime()
     listen: Listen = Listen()
@@ -136,6 +148,7 @@ class Config:
     shutdown: Shutdown = Shutdown()
     log: Log = Log()
     key: bytes = field(repr=False)
+    key_is_fixed: bool = False
     post_secret: bytes = field(default=b"", repr=False)
 
 
@@ -152,122 +165,72 @@ SECTIONS: dict[str, type[Any]] = {
     "log": Log,
 }
 
-
-def load(path: Path | None, environment: Mapping[str, str]) -> Config:
-    """Read the file (None: defaults only), the overrides and the key.
-
-    Raises:
-        ConfigError: anything unknown, missing, of a wrong type or unreadable.
-    """
-    problems: list[str] = []
-    given = {**_from_file(path, problems), **_from_environment(environment, problems)}
-    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    for (section, option), (source, value) in given.items():
-        if (hint := _hint(section, option)) is None:
-            problems.append(f"{source}: [{section}] {option}: there is no such option")
-            continue
-        try:
-            values[section][option] = msgspec.convert(value, hint)
-        except msgspec.ValidationError as error:
-            problems.append(f"{source}: [{section}] {option}: {error}")
-    if problems:
-        raise ConfigError(*problems)
-    realtime = Realtime(**values["realtime"])
-    return Config(
-        realtime=realtime,
-        listen=Listen(**values["listen"]),
-        websocket=WebSocket(**values["websocket"]),
-        limits=Limits(**values["limits"]),
-        history=History(**values["history"]),
-        presence=Presence(**values["presence"]),
-        campaigns=Campaigns(**values["campaigns"]),
-        tls=Tls(**values["tls"]),
-        shutdown=Shutdown(**values["shutdown"]),
-        log=Log(**values["log"]),
-        key=_key(realtime, environment),
-        post_secret=_post_secret(realtime),
-    )
+LIVE = frozenset(
+    {
+        "realtime.key_file",
+        "realtime.old_key_seconds",
+        "realtime.post_secret",
+        "websocket.allowed_origins",
+        "log.format",
+        *(f"limits.{limit.name}" for limit in fields(Limits)),
+    }
+)
+"""The options that ``SIGHUP`` changes in a running server; the others want a restart."""
 
 
-Given = dict[tuple[str, str], tuple[str, Any]]
+def options() -> Iterator[tuple[str, Field[Any]]]:
+    """Each option with its section, in the order of the file."""
+    for section, cls in SECTIONS.items():
+        for option in fields(cls):
+            yield section, option
 
 
-def _from_file(path: Path | None, problems: list[str]) -> Given:
-    if path is None:
-        return {}
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {_reason(error)}") from None
-    given: Given = {}
-    for section, table in tables.items():
-        if section not in SECTIONS or not isinstance(table, dict):
-            problems.append(f"{path}: [{section}]: there is no such section")
-            continue
-        given.update({(section, option): (str(path), value) for option, value in table.items()})
-    return given
-
-
-def _from_environment(environment: Mapping[str, str], problems: list[str]) -> Given:
-    given: Given = {}
-    for name, text in environment.items():
-        if name.startswith("TULEAPRT_"):
-            section, _, option = name.removeprefix("TULEAPRT_").lower().partition("__")
-            if section not in SECTIONS:
-                problems.append(f"{name}: there is no section [{section}]")
-                continue
-            given[section, option] = (name, _value(section, option, text))
-    return given
-
-
-def _value(section: str, option: str, text: str) -> Any:
-    """The text itself for an option that is a text, else what TOML makes of it."""
-    if isinstance(getattr(SECTIONS[section](), option, None), str):
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _hint(section: str, option: str) -> Any:
+def hint(section: str, option: str) -> Any:
+    """The type of an option, with its bounds; None: there is no such option."""
     return get_type_hints(SECTIONS[section], include_extras=True).get(option)
 
 
-def _key(realtime: Realtime, environment: Mapping[str, str]) -> bytes:
-    """Tuleap's key: base64 text that is used as it is (contract 3.1).
-
-    systemd and the shell strip the newline that somebody's editor leaves at the end; so does this.
-    """
-    if text := environment.get("PRIVATE_KEY", ""):
-        source = "PRIVATE_KEY"
-        key = text.encode("utf-8", "surrogateescape")
-    else:
-        source = f"[realtime] key_file: {realtime.key_file}"
-        key = _read(source, realtime.key_file)
-    key = key.strip().removeprefix(b"PRIVATE_KEY=")
-    if len(key) < MINIMUM_KEY_BYTES:
-        raise ConfigError(
-            f"{source}: the key must have {MINIMUM_KEY_BYTES} bytes or more, this has {len(key)}"
-        )
-    return key
+def is_secret(section: str, option: str) -> bool:
+    return any(it.name == option and not it.repr for it in fields(SECTIONS[section]))
 
 
-def _post_secret(realtime: Realtime) -> bytes:
-    if not realtime.post_secret.startswith("file:"):
-        return realtime.post_secret.encode()
-    source = "[realtime] post_secret"
-    if secret := _read(source, realtime.post_secret.removeprefix("file:")).strip():
-        return secret
-    raise ConfigError(f"{source}: the file is empty")
+def environment_name(section: str, option: str) -> str:
+    return f"TULEAPRT_{section}__{option}".upper()
 
 
-def _read(source: str, name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{source}: {_reason(error)}") from None
+def changes(before: Config, after: Config) -> list[str]:
+    """``section.option`` of what is not the same, a secret that stands in a file included."""
+    changed = [
+        f"{section}.{option.name}"
+        for section, option in options()
+        if getattr(getattr(before, section), option.name) != getattr(getattr(after, section), option.name)
+    ]
+    if before.post_secret != after.post_secret and "realtime.post_secret" not in changed:
+        changed.append("realtime.post_secret")
+    return changed
 
 
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+def toml(value: Any) -> str:
+    """An option's value as the file has it, on one line."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str):
+        # TOML's basic strings are JSON's, but for this one. What is no UTF-8 cannot be shown as it is.
+        text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return text.encode("utf-8", "backslashreplace").decode()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def effective(config: Config) -> str:
+    """What holds, as TOML; of secrets it says only whether there is one."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        lines += ["", f"[{section}]"]
+        for name, option in options():
+            if name == section:
+                value = getattr(getattr(config, section), option.name)
+                if is_secret(section, option.name):
+                    value = "(set)" if value else "(not set)"
+                lines.append(f"{option.name} = {toml(value)}")
+    where = "PRIVATE_KEY" if config.key_is_fixed else "key_file"
+    return "\n".join([f"# The key: {'(set)' if config.key else '(not set)'}, of {where}.", *lines, ""])

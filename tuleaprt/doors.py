@@ -1,5 +1,6 @@
 """What is behind each kind of endpoint: the private site, the public door, and the door for debug tools."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,8 +11,9 @@ from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
+from tuleaprt.reload import Live
 from tuleaprt.transport.entrance import EntranceFactory
-from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
+from tuleaprt.transport.factories import Allows, RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
@@ -35,14 +37,14 @@ def private_site(
     readiness: Readiness,
     metrics: PrometheusMetrics,
     faults: Faults,
+    live: Live,
 ) -> PrivateSite:
     """Where Tuleap posts, and administrators ask."""
     gate = OperatorGate(authenticator, clock=reactor, audit=audit)
-    return PrivateSite(
+    message = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
+    site = PrivateSite(
         {
-            "message": MessageResource(
-                relay.accept, secret=config.post_secret, metrics=metrics, faults=faults
-            ),
+            "message": message,
             "metrics": MetricsResource(metrics, faults),
             "health": HealthResource(readiness.problems, faults),
             "campaigns": ExecutionsResource(relay.seed, gate, faults),
@@ -54,13 +56,27 @@ def private_site(
         max_body=config.limits.max_post_size,
         faults=faults,
     )
+    live.keep("realtime.post_secret", message, "secret")
+    live.keep("limits.max_post_size", site, "max_body")
+    return site
 
 
-def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+def public_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Live) -> EntranceFactory:
     """Where browsers connect."""
-    allowed = allowed_origins(config.websocket.allowed_origins)
+
+    def allows(origins: Collection[str]) -> Allows:
+        return partial(origin_is_allowed, allowed=allowed_origins(origins))
+
+    def allow(origins: Collection[str]) -> None:
+        websockets.allows = allows(origins)
+
+    websockets = WebSocketFactory(
+        hub, router, config.websocket, allows=allows(config.websocket.allowed_origins)
+    )
+    live.follow("websocket.allowed_origins", allow)
+    live.follow("limits.max_message_size", lambda _: websockets.limit_messages())
     return EntranceFactory(
-        WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
+        websockets,
         site=BoundedSite(
             {},
             clock=reactor,
@@ -72,24 +88,33 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
         clock=reactor,
         faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
-        lobby=Lobby(config.limits.max_unauthenticated),
+        lobby=_lobby(config, live),
     )
 
 
-def rawsocket_door(config: Config, hub: Hub, router: Router) -> RawSocketFactory:
+def rawsocket_door(config: Config, hub: Hub, router: Router, live: Live) -> RawSocketFactory:
     """Where programs connect."""
-    return RawSocketFactory(hub, router, config.websocket, lobby=Lobby(config.limits.max_unauthenticated))
+    return RawSocketFactory(hub, router, config.websocket, lobby=_lobby(config, live))
 
 
-def debug_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
+def debug_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Live) -> EntranceFactory:
     """Where tools that know no tickets are operators. No web page is."""
     router = replace(router, anonymous=ANONYMOUS_OPERATOR)
-    lobby = Lobby(config.limits.max_unauthenticated)
+    lobby = _lobby(config, live)
+    websockets = WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False)
+    live.keep("limits.requests_per_second", router, "requests_per_second")
+    live.follow("limits.max_message_size", lambda _: websockets.limit_messages())
     return EntranceFactory(
-        WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False),
+        websockets,
         rawsockets=RawSocketFactory(hub, router, config.websocket, lobby=lobby),
         clock=reactor,
         faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
         lobby=lobby,
     )
+
+
+def _lobby(config: Config, live: Live) -> Lobby:
+    lobby = Lobby(config.limits.max_unauthenticated)
+    live.keep("limits.max_unauthenticated", lobby, "most")
+    return lobby

@@ -56,7 +56,7 @@ def open_listeners(
     """
     descriptions = list(descriptions)
     for description in descriptions:
-        if not _is_out_of_reach(description):
+        if not is_out_of_reach(description):
             raise ConfigError(
                 f"[listen] {name}: {description!r}: whoever connects there is an operator, so it must be "
                 "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600"
@@ -68,6 +68,20 @@ def address(port: IListeningPort) -> str:
     """Where it really listens: ``127.0.0.1:2998`` or ``unix:/run/tuleaprt.sock``."""
     host: Any = port.getHost()
     return f"{host.host}:{host.port}" if hasattr(host, "port") else f"unix:{os.fsdecode(host.name)}"
+
+
+def fault_of(description: str) -> str | None:
+    """Why this is no endpoint string; None: it seems to be one.
+
+    What systemd has opened is there only when systemd starts the server, so that is found out then.
+    """
+    if description.startswith("systemd:"):
+        return None
+    try:
+        serverFromString(None, description)
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
@@ -85,7 +99,7 @@ def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoin
 _PART = re.compile(r"(?:\\.|[^:\\])*")
 
 
-def _is_out_of_reach(description: str) -> bool:
+def is_out_of_reach(description: str) -> bool:
     """Whether it is a literal loopback address, or a Unix socket of mode 0600. What is not plain is not."""
     kind, *rest = [it.replace("\\", "") for it in _PART.findall(description) if it] or [""]
     options = dict(it.split("=", 1) for it in rest if "=" in it)

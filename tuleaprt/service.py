@@ -1,33 +1,28 @@
 """``twistd tuleaprt``: the one place that knows all parts and puts them together."""
 
-import gc
-import math
 import os
 import secrets
-import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from autobahn.util import id as random_id
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor
-from twisted.logger import ILogObserver, Logger, LogLevel
-from twisted.python.components import Componentized
-from twisted.python.failure import Failure
+from twisted.internet.defer import ensureDeferred
 from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
-from tuleaprt.config import Config, load
+from tuleaprt.config import Config
 from tuleaprt.counting import CountedAuthenticator, counted_history_read, counted_refresh
 from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.gauges import watch
 from tuleaprt.journal.journal import MemoryJournal
-from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for, listeners, open_listeners
+from tuleaprt.keyfile import KeyFile
+from tuleaprt.listening import listeners, open_listeners
+from tuleaprt.loading import load
 from tuleaprt.log import Log, log_stream
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.notify import Notify
@@ -35,6 +30,8 @@ from tuleaprt.probe import Probe
 from tuleaprt.readiness import Readiness
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
+from tuleaprt.reload import Live, Reload
+from tuleaprt.serving import TuleaprtService, not_started
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.outboxes import Outboxes
@@ -50,14 +47,6 @@ from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.router import Router
-from tuleaprt.web.site import BoundedSite
-
-FLUSH_SECONDS = 2
-"""How long a stop waits, at most, for posts that are under way, and then for what is queued to be sent."""
-
-
-GARBAGE_THRESHOLDS = (10_000, 10, 10)
-"""Python looks for cycles when so many more objects were made than freed; by default it is 700."""
 
 
 class Options(UsageOptions):
@@ -76,11 +65,21 @@ def makeService(  # the name that twistd calls
     if reactor is None:
         from twisted.internet import reactor
     path = options["config"]
+
+    def read() -> Config:
+        return load(Path(path) if path else None, environment)
+
     try:
-        config = load(Path(path) if path else None, environment)
-        made = compose(config, reactor, Notify(environment))
+        config = read()
+        made = compose(
+            config,
+            reactor,
+            read=read,
+            notify=Notify(environment),
+            credentials=environment.get("CREDENTIALS_DIRECTORY"),
+        )
     except ConfigError as error:
-        raise _not_started(error.problems) from None
+        raise not_started(error.problems) from None
     # Of twistd; a test has none.
     twistd = getattr(options, "parent", None)
     if twistd is not None and (stream := log_stream(twistd, reactor)) is not None:
@@ -88,8 +87,16 @@ def makeService(  # the name that twistd calls
     return made
 
 
-def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
-    """
+def compose(
+    config: Config,
+    reactor: Any,
+    *,
+    read: Callable[[], Config],
+    notify: Notify,
+    credentials: str | None = None,
+) -> TuleaprtService:
+    """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
+
     Raises:
         ConfigError: an endpoint or an origin cannot be understood, or must not be.
     """
@@ -166,13 +173,14 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         faults=faults,
     )
     readiness = Readiness(probe.problem)
+    live = _live_limits(hub, outboxes, realm, router)
     listen = config.listen
-    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults)
-    public = public_door(config, reactor, hub, router)
-    rawsocket = rawsocket_door(config, hub, router)
-    debug = debug_door(config, reactor, hub, router)
+    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults, live)
+    public = public_door(config, reactor, hub, router, live)
+    rawsocket = rawsocket_door(config, hub, router, live)
+    debug = debug_door(config, reactor, hub, router, live)
     watch(metrics, hub, [public.lobby, rawsocket.lobby, debug.lobby], realm, campaigns)
-    return TuleaprtService(
+    made = TuleaprtService(
         [
             *listeners(reactor, "private", listen.private, site),
             *listeners(reactor, "public", listen.public, public),
@@ -184,156 +192,53 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         relay,
         probe,
         readiness,
+        background=_background(config, reactor, live, verifier, read, notify, credentials),
         reactor=reactor,
         notify=notify,
         drain=config.shutdown.drain,
     )
+    live.follow("limits.max_connections", lambda _: made.raise_file_limit())
+    live.follow("log.format", made.log_in)
+    return made
 
 
-def _not_started(problems: Iterable[str]) -> SystemExit:
-    return SystemExit("\n".join(("tuleaprt does not start:", *problems)))
+def _live_limits(hub: Hub, outboxes: Outboxes, realm: Realm, router: Router) -> Live:
+    live = Live()
+    for option in ("max_connections", "max_message_size", "max_outbox"):
+        live.keep(f"limits.{option}", hub, option)
+    live.keep("limits.max_outboxes", outboxes, "most")
+    live.keep("limits.max_subscriptions_per_session", realm, "max_subscriptions")
+    live.keep("limits.max_sessions_per_user", realm, "max_sessions_per_user")
+    live.keep("limits.requests_per_second", router, "requests_per_second")
+    return live
 
 
-class TuleaprtService(Service):
-    """Starts listening, and stops in an order that loses as little as it can, within ``drain`` seconds.
-
-    Stopping: first no new connections, and the posts that are under way are finished; then what is queued is
-    sent, and each browser is told to come back (1012), many of them over the time that is left; then, when
-    all browsers are gone, the fan-out, and the grace of their windows.
-    """
-
-    name = "tuleaprt"
-    log = Logger()
-
-    def __init__(
-        self,
-        listeners: list[Listener],
-        site: BoundedSite,
-        hub: Hub,
-        relay: Relay,
-        probe: Probe,
-        readiness: Readiness,
-        *,
-        reactor: Any,
-        notify: Notify,
-        drain: float,
-    ) -> None:
-        self._listeners = listeners
-        self._site = site
-        self._hub = hub
-        self._relay = relay
-        self._probe = probe
-        self._readiness = readiness
-        self._reactor = reactor
-        self._notify = notify
-        self._drain = drain
-        self._ports: list[IListeningPort] = []
-        self._log: Log | None = None
-        probe.on_ok = self._is_well
-
-    def log_to(self, log: Log) -> None:
-        """Have twistd write to this log, once it knows this service. ``--logger`` comes before."""
-        self._log = log
-
-    def setServiceParent(self, parent: Any) -> None:
-        # twistd asks its application for the observer when all services are made, and before it logs.
-        if self._log is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._log)
-        super().setServiceParent(parent)
-
-    def privilegedStartService(self) -> None:
-        """Listen, with the rights that twistd was started with; exits when that fails."""
-        super().privilegedStartService()
-        problems: list[str] = []
-
-        def failed(failure: Failure, listener: Listener) -> None:
-            problems.append(f"[listen] {listener.name}: {failure.getErrorMessage()}")
-
-        for listener in self._listeners:
-            listening = listener.endpoint.listen(listener.factory)
-            listening.addCallback(self._listening, listener)
-            listening.addErrback(failed, listener)
-        # Of the endpoints that a server has, none takes its time to fail.
-        if problems:
-            raise _not_started(problems)
-
-    def startService(self) -> None:
-        super().startService()
-        # Each look walks over all that thousands of connections and the history consist of, and what a post
-        # leaves behind has no cycles. What is there now stays to the end.
-        gc.freeze()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
-        wanted = self._hub.max_connections + OTHER_FILES
-        if (files := file_limit_for(self._hub.max_connections)) < wanted:
-            self.log.emit(
-                LogLevel.warn,
-                "only {files} files may be open, and [limits] max_connections wants {wanted}",
-                files=files,
-                wanted=wanted,
-            )
-        self._readiness.is_listening = True
-        self._reactor.callWhenRunning(self._probe.start)
-        self._reactor.callWhenRunning(self._exit_with_0)
-        self._notify.ready()
-        self.log.info("tuleaprt is ready")
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        return ensureDeferred(self._stop())
-
-    async def _stop(self) -> None:
-        end = self._reactor.seconds() + self._drain
-        self._readiness.is_stopping = True
-        self._notify.stopping()
-        for port in self._ports:
-            if IReadDescriptor.providedBy(port):
-                # Who has connected already would be reset.
-                port.doRead()
-            await maybeDeferred(port.stopListening)
-        await self._site.drain(min(FLUSH_SECONDS, self._drain / 4))
-        await self._flush()
-        await self._hub.shut_down(max(0, end - self._reactor.seconds()))
-        self._probe.stop()
-        if self._log is not None:
-            self._log.sum_up(math.inf)
-        self._hub.fanout.stop()
-        self._relay.stop()
-
-    def _is_well(self) -> None:
-        self._notify.is_well()
-        if self._log is not None:
-            self._log.sum_up(self._reactor.seconds())
-
-    def _flush(self) -> Deferred[None]:
-        """Fires when what is queued has been sent, or that takes too long."""
-        flushed: Deferred[None] = Deferred()
-
-        def done() -> None:
-            if hurry.active():
-                hurry.cancel()
-            if not flushed.called:
-                flushed.callback(None)
-
-        hurry = self._reactor.callLater(min(FLUSH_SECONDS, self._drain / 4), done)
-        self._hub.fanout.then(done)
-        return flushed
-
-    def _exit_with_0(self) -> None:
-        """On SIGTERM; Twisted would end the process by that signal. A second one does, at once."""
-
-        def stop(number: int, frame: object) -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self._reactor.callFromThread(self._reactor.stop)
-
-        signal.signal(signal.SIGTERM, stop)
-
-    def _listening(self, port: IListeningPort, listener: Listener) -> None:
-        self._ports.append(port)
-        self.log.info("{title} listens on {address}", title=listener.title, address=address(port))
-        if listener.is_open:
-            self.log.emit(
-                LogLevel.warn,
-                "{name} IS OPEN: WHOEVER CONNECTS TO {address} WITHOUT A TICKET IS AN OPERATOR",
-                name=listener.name,
-                address=address(port),
-            )
+def _background(
+    config: Config,
+    reactor: Any,
+    live: Live,
+    verifier: TicketVerifier,
+    read: Callable[[], Config],
+    notify: Notify,
+    credentials: str | None,
+) -> list[KeyFile | Reload]:
+    """What follows the key and the configuration."""
+    keys = KeyFile(
+        config.realtime.key_file,
+        old_key_seconds=config.realtime.old_key_seconds,
+        clock=reactor,
+        change=verifier.change_key,
+        credentials=credentials,
+    )
+    live.follow("realtime.key_file", keys.follow)
+    live.keep("realtime.old_key_seconds", keys, "old_key_seconds")
+    reload = Reload(
+        config,
+        live,
+        reactor=reactor,
+        read=read,
+        take_key=keys.take,
+        began=notify.reloading,
+        ended=notify.ready,
+    )
+    return [reload] if config.key_is_fixed else [keys, reload]

@@ -105,16 +105,27 @@ async def test_a_watcher_says_why_it_ends(server: Server, script: str) -> None:
 
 
 @ensure
-async def test_a_configuration_with_mistakes_does_not_start(tmp_path: Path) -> None:
+async def test_five_mistakes_in_a_configuration_are_reported_together(tmp_path: Path) -> None:
     path = tmp_path / "tuleaprt.toml"
-    path.write_text('[limits]\nmax_outbox = "many"\n[listen]\npubic = []\n')
-    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt", "--config", str(path)], KEY_FILE)
+    (tmp_path / "key").write_text("short-k3y")
+    path.write_text(
+        f'[realtime]\nkey_file = "{tmp_path / "key"}"\npost_secret = ["s3cr3t"]\n'
+        '[limits]\nmax_outbox = "many"\n[listen]\npubic = []\nrawsocket = ["udp:53"]\n'
+    )
+    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt", "--config", str(path)], {})
     assert await process.ended() == 1
-    assert process.lines[-3:] == [
+    assert process.lines[-6:] == [
         "tuleaprt does not start:",
-        f"{path}: [limits] max_outbox: Expected `int`, got `str`",
+        f"{path}: [realtime] post_secret: expected a text, given (not shown)",
+        f'{path}: [limits] max_outbox: expected a whole number, 1 or more, given "many"',
         f"{path}: [listen] pubic: there is no such option",
+        f"{path}: [realtime] key_file: expected a file with Tuleap's key, of 32 bytes or more, "
+        f'given "{tmp_path / "key"}" with a key of 9 bytes',
+        f"{path}: [listen] rawsocket: expected endpoint strings of Twisted, "
+        "given \"udp:53\": Unknown endpoint type: 'udp'",
     ]
+    output = "\n".join(process.lines)
+    assert not [it for it in ("Traceback", "short-k3y", "s3cr3t") if it in output]
 
 
 @ensure
@@ -122,7 +133,10 @@ async def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
     environment = {"TULEAPRT_REALTIME__KEY_FILE": str(tmp_path / "none")}
     process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt"], environment)
     assert await process.ended() == 1
-    assert process.lines[-1] == f"[realtime] key_file: {tmp_path / 'none'}: No such file or directory"
+    assert process.lines[-1] == (
+        "TULEAPRT_REALTIME__KEY_FILE: [realtime] key_file: expected a file with Tuleap's key, of 32 bytes or "
+        f'more, given "{tmp_path / "none"}": No such file or directory'
+    )
 
 
 @ensure

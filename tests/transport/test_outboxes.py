@@ -101,7 +101,7 @@ def test_a_connection_over_the_bound_is_ended_at_once_with_what_waits_for_it(
 ) -> None:
     joined.say([32, 1, {}, KANBAN])
     monkeypatch.setattr(Line, "waiting", lambda line: 50)
-    server.outboxes._most = 40
+    server.outboxes.most = 40
     server.publish(publication())
     server.clock.advance(0)
     assert joined.transport.disconnected

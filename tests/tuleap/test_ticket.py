@@ -241,3 +241,44 @@ def signed(claims: bytes) -> str:
     algorithm = jwt.get_algorithm_by_name("HS512")
     content = segment(b'{"alg":"HS512"}') + b"." + segment(claims)
     return (content + b"." + segment(algorithm.sign(content, KEY))).decode()
+
+
+OTHER_KEY = b"o" * 88
+
+
+def test_tickets_of_the_former_key_are_good_for_a_while_and_those_of_the_new_one_at_once() -> None:
+    now = time.time()
+    turning = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    before, after = ticket(exp=now + 900), ticket(exp=now + 900, key=OTHER_KEY)
+    with pytest.raises(TicketRefused):
+        turning.authenticate(after, now)
+    assert turning.change_key(OTHER_KEY, now, 30)
+    for token in (before, after):
+        assert turning.authenticate(token, now + 29).exp == now + 900
+    assert turning.authenticate(after, now + 30).user_id == 102
+    with pytest.raises(TicketRefused, match="the signature is wrong"):
+        turning.authenticate(before, now + 30)
+
+
+def test_ticket_of_neither_key_is_refused() -> None:
+    now = time.time()
+    turning = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    turning.change_key(OTHER_KEY, now, 30)
+    with pytest.raises(TicketRefused, match="the signature is wrong"):
+        turning.authenticate(ticket(exp=now + 900, key=b"x" * 88), now)
+
+
+def test_the_same_key_again_is_no_change() -> None:
+    turning = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    assert not turning.change_key(KEY, 0, 30)
+
+
+def test_a_key_of_another_kind_leaves_the_present_one() -> None:
+    turning = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    with pytest.raises(ConfigError, match="none of Tuleap's"):
+        turning.change_key(b"ssh-rsa " + b"x" * 64, 0, 30)
+    assert turning.authenticate(ticket(), time.time()).user_id == 102
+
+
+def test_no_key_is_in_the_repr_of_what_holds_it() -> None:
+    assert KEY.decode() not in repr(verifier) + repr(vars(verifier))

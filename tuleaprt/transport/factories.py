@@ -41,6 +41,11 @@ class WebSocketFactory(WebSocketServerFactory):
             autoPingTimeout=options.ping_timeout,
         )
 
+    def limit_messages(self) -> None:
+        """Hold those who connect from now on to what the hub has as the longest message."""
+        longest = self.hub.max_message_size
+        self.setProtocolOptions(maxFramePayloadSize=longest, maxMessagePayloadSize=longest)
+
     def setProtocolOptions(self, **options: Any) -> None:  # type: ignore[override]
         super().setProtocolOptions(**options)
         self._connection_class = prepared(WebSocketConnection, self)

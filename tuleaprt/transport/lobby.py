@@ -5,18 +5,18 @@ class Lobby:
     """Counts them, at one door. Twice as many as may be here may come: half of them to be told to go."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self.inside = 0
 
     @property
     def is_crowded(self) -> bool:
         """Whether the last who came is one too many."""
-        return self.inside > self._most
+        return self.inside > self.most
 
     @property
     def is_overrun(self) -> bool:
         """Whether there is not even room to tell him so."""
-        return self.inside > 2 * self._most
+        return self.inside > 2 * self.most
 
     def enter(self) -> None:
         self.inside += 1

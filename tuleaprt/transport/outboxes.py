@@ -26,7 +26,7 @@ class Outboxes:
     """``most``: the bound, in bytes. Times are in seconds."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._known: dict[Outbox, tuple[int, float]] = {}
         """The bytes that wait, and since when there have not been fewer."""
         self.total = 0
@@ -39,9 +39,9 @@ class Outboxes:
         waiting = outbox.waiting()
         self._known[outbox] = (waiting, since)
         self.total += waiting - before
-        if self.total > self._most // 2:
+        if self.total > self.most // 2:
             self.is_full = True
-        if self.total > self._most:
+        if self.total > self.most:
             self._look(now)
             self._make_room()
 
@@ -53,9 +53,9 @@ class Outboxes:
         """Whether the fan-out may go on; who holds it up too long is cut off."""
         self._look(now)
         for outbox, (_, since) in list(self._known.items()):
-            if self.total > self._most // 2 and now - since >= PATIENCE:
+            if self.total > self.most // 2 and now - since >= PATIENCE:
                 outbox.cut()
-        self.is_full = self.total > self._most // 2
+        self.is_full = self.total > self.most // 2
         return not self.is_full
 
     def _look(self, now: float) -> None:
@@ -70,6 +70,6 @@ class Outboxes:
     def _make_room(self) -> None:
         """Down to seven eighths, so that it is not to be done again at once."""
         for outbox, _ in sorted(self._known.items(), key=lambda it: -it[1][0]):
-            if self.total <= self._most // 8 * 7:
+            if self.total <= self.most // 8 * 7:
                 break
             outbox.cut()

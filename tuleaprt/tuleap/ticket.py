@@ -14,6 +14,7 @@ have to come back together.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -23,6 +24,7 @@ import msgspec
 from jwt.algorithms import HMACAlgorithm
 
 from tuleaprt.errors import ConfigError, TicketExpired, TicketRefused
+from tuleaprt.tuleap.keys import KeyRing
 from tuleaprt.tuleap.revocations import Revocations
 from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
@@ -51,23 +53,29 @@ class TicketVerifier:
     """
 
     def __init__(self, key: bytes, *, algorithms: Sequence[str], max_lifetime: float) -> None:
-        self._key = key
+        self._keys = KeyRing(key)
         self._algorithms = list(algorithms)
         self._max_lifetime = max_lifetime
         self.revocations = Revocations(max_lifetime)
+        check_key(key, algorithms)
         self._jws = jwt.PyJWS(algorithms)
-        try:
-            for name in algorithms:
-                self._jws.get_algorithm_by_name(name).prepare_key(key)
-                self._jws.unregister_algorithm(name)
-                self._jws.register_algorithm(name, _Prepared(_HASHES[name]))
-        except jwt.InvalidKeyError:
-            raise ConfigError(
-                "the key is none of Tuleap's: it is a public key, a certificate or a JWK"
-            ) from None
+        for name in algorithms:
+            self._jws.unregister_algorithm(name)
+            self._jws.register_algorithm(name, _Prepared(_HASHES[name]))
+
+    def change_key(self, key: bytes, now: float, old_key_seconds: float) -> bool:
+        """Take what is signed with this key, and for so long with the one before; whether it is another one.
+
+        Raises:
+            ConfigError: it is a key of another kind.
+        """
+        check_key(key, self._algorithms)
+        before = self._keys
+        self._keys = before.changed(key, now, old_key_seconds)
+        return self._keys is not before
 
     def authenticate(self, ticket: str, now: float) -> Identity:
-        claims = self._claims(ticket)
+        claims = self._claims(ticket, now)
         exp = _exp(claims, now)
         data = claims.get("data")
         if not isinstance(data, dict):
@@ -86,10 +94,10 @@ class TicketVerifier:
             expires_at=counted - (counted - now) * SPREAD * _share(ticket),
         )
 
-    def _claims(self, ticket: str) -> dict[str, Any]:
+    def _claims(self, ticket: str, now: float) -> dict[str, Any]:
         """The claims of a ticket with a good signature."""
         try:
-            claims = msgspec.json.decode(self._jws.decode(ticket, self._key, self._algorithms))
+            claims = msgspec.json.decode(self._payload(ticket, now))
         except jwt.InvalidSignatureError:
             raise TicketRefused(self._why_the_signature_is_wrong(ticket)) from None
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
@@ -99,12 +107,33 @@ class TicketVerifier:
             raise TicketRefused("the claims are not an object")
         return claims
 
+    def _payload(self, ticket: str, now: float) -> bytes:
+        try:
+            return self._jws.decode(ticket, self._keys.newest, self._algorithms)  # type: ignore[no-any-return]
+        except jwt.InvalidSignatureError:
+            for key in self._keys.former(now):
+                with suppress(jwt.InvalidSignatureError):
+                    return self._jws.decode(ticket, key, self._algorithms)  # type: ignore[no-any-return]
+            raise
+
     def _why_the_signature_is_wrong(self, ticket: str) -> str:
         try:
-            self._jws.decode(ticket, self._key + b"\n", self._algorithms)
+            self._jws.decode(ticket, self._keys.newest + b"\n", self._algorithms)
         except jwt.PyJWTError:
             return "the signature is wrong"
         return "signed with the key and a newline: remove the newline at the end of Tuleap's key file"
+
+
+def check_key(key: bytes, algorithms: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: it is a key of another kind.
+    """
+    try:
+        for name in algorithms:
+            HMACAlgorithm(_HASHES[name]).prepare_key(key)
+    except jwt.InvalidKeyError:
+        raise ConfigError("a key that is none of Tuleap's: a public key, a certificate or a JWK") from None
 
 
 def _exp(claims: Mapping[str, Any], now: float) -> float:

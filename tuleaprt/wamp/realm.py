@@ -73,8 +73,8 @@ class Realm:
         self._new_id = new_id
         self._deliver = deliver
         self._audit = audit
-        self._max_subscriptions = max_subscriptions
-        self._max_sessions_per_user = max_sessions_per_user
+        self.max_subscriptions = max_subscriptions
+        self.max_sessions_per_user = max_sessions_per_user
 
     def observe(self, observer: Observer) -> None:
         """Tell this one too, from now on."""
@@ -92,8 +92,8 @@ class Realm:
                 End.REPLACED, "org.tuleap.close.replaced", "this window has opened another session", now
             )
         user = session.identity.user_id
-        if user and len(self.sessions.users.get(user, ())) >= self._max_sessions_per_user:
-            raise LimitExceeded(f"a user has at most {self._max_sessions_per_user} sessions")
+        if user and len(self.sessions.users.get(user, ())) >= self.max_sessions_per_user:
+            raise LimitExceeded(f"a user has at most {self.max_sessions_per_user} sessions")
         session.id = self._new_id()
         while session.id in self.sessions:
             session.id = self._new_id()
@@ -149,8 +149,8 @@ class Realm:
         if known is not None and known.id in session.subscriptions:
             confirm(known.id)
             return
-        if len(session.subscriptions) >= self._max_subscriptions:
-            raise LimitExceeded(f"a session has at most {self._max_subscriptions} subscriptions")
+        if len(session.subscriptions) >= self.max_subscriptions:
+            raise LimitExceeded(f"a session has at most {self.max_subscriptions} subscriptions")
         subscription = subscriptions.add(topic, match, session, now)
         session.subscriptions.add(subscription.id)
         self.audit(session, "subscribe", f"{match} {topic}")

@@ -25,9 +25,12 @@ class Publisher(Protocol):
         """``answer`` is called once, at once or later: with the publication's id, or why there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Router:
-    """``anonymous`` is who comes without a ticket; None: nobody may. Times are in seconds."""
+    """``anonymous`` is who comes without a ticket; None: nobody may. Times are in seconds.
+
+    How fast one may ask may change; a session keeps what it began with.
+    """
 
     realm: Realm
     authenticator: Authenticator

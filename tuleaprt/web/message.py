@@ -27,7 +27,7 @@ class MessageResource(Leaf):
     ) -> None:
         super().__init__(faults)
         self._accept = accept
-        self._secret = secret
+        self.secret = secret
         self._metrics = metrics
 
     async def answer(self, request: Request) -> bytes:
@@ -45,6 +45,6 @@ class MessageResource(Leaf):
 
     def _check_secret(self, request: Request) -> None:
         given = request.getHeader(b"Authorization") or b""
-        if self._secret and not compare_digest(given, b"Bearer " + self._secret):
+        if self.secret and not compare_digest(given, b"Bearer " + self.secret):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HttpError(401, "unauthorized", "the post's secret is missing or wrong", headers=challenge)
