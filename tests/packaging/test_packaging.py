@@ -98,7 +98,7 @@ async def test_the_installed_server_delivers_a_post_to_a_window(installed: Path)
     assert (await server.post(wire("kanban_item_create"))).status == 200
     await window.event("kanban_item:create")
     assert await server.metric("deliveries_total") == 1
-    await server.process.stop()
+    assert await server.process.stop() == 0
     assert server.tracebacks() == []
 
 

@@ -5,12 +5,17 @@ import os
 import pwd
 import re
 import shlex
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
+import pytest_twisted
+from twisted.internet.threads import deferToThread
 
-from tests.fakes import FIXTURES
+from tests.end_to_end.processes import TWISTD, Process
+from tests.end_to_end.server import ANY_PORT, Server
+from tests.fakes import FIXTURES, wire
 from tuleaprt.config import Config, load
 from tuleaprt.listening import OTHER_FILES
 from tuleaprt.service import FLUSH_SECONDS
@@ -19,6 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 UNITS = ROOT / "etc" / "systemd"
 SERVICE = UNITS / "tuleaprt.service"
 SOCKET = UNITS / "tuleaprt.socket"
+
+ensure = pytest_twisted.ensureDeferred
 
 EXPOSURE = 1.0
 """Of 10; a service without a sandbox has 9.6."""
@@ -64,9 +71,13 @@ def analyze_security() -> str:
     return analyze("security", "--offline=true", str(SERVICE))
 
 
+def environment() -> dict[str, str]:
+    """What the service is started with."""
+    return dict(shlex.split(it)[0].split("=", 1) for it in option(SERVICE, "Environment"))
+
+
 def test_what_the_service_sets_is_understood_by_the_server() -> None:
-    given = [shlex.split(it)[0].split("=", 1) for it in option(SERVICE, "Environment")]
-    config = load(None, {**dict(given), "PRIVATE_KEY": "k" * 88})
+    config = load(None, {**environment(), "PRIVATE_KEY": "k" * 88})
     assert config.listen.private == ("systemd:domain=INET:index=0",)
     assert config.realtime.key_file == copying()[-1]
 
@@ -128,3 +139,35 @@ def test_the_service_cannot_write_where_root_puts_its_key() -> None:
     # systemd makes what is above a runtime directory root's own.
     assert option(SERVICE, "RuntimeDirectory") == ["tuleaprt/sockets"]
     assert copying()[-1] == "/run/tuleaprt/key"
+
+
+@ensure
+async def test_the_command_of_the_service_serves_on_the_socket_of_systemd_and_says_when(
+    tmp_path: Path,
+) -> None:
+    here = {"/opt/tuleaprt/bin/twistd": TWISTD, "/etc/tuleaprt/tuleaprt.toml": "etc/tuleaprt.toml"}
+    command = [here.get(it, it) for it in shlex.split(option(SERVICE, "ExecStart")[0])]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, socket.socket() as held:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        # LISTEN_PID is the process's own.
+        process = Process.start(
+            ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command],
+            {
+                **environment(),
+                "TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key"),
+                "TULEAPRT_LISTEN__PUBLIC": ANY_PORT,
+                "LISTEN_FDS": "1",
+                "LISTEN_FDNAMES": option(SOCKET, "FileDescriptorName")[0],
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            },
+            {3: held.fileno()},
+        )
+        await process.written("ready$")
+        told = await deferToThread(systemd.recv, 4096)
+        server = Server(process, private=held.getsockname()[1], public=0)
+        assert b"READY=1" in told
+        assert (await server.post(wire("kanban_item_create"))).status == 200
+        assert await process.stop() == 0
