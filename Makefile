@@ -1,5 +1,6 @@
 # make run     start the server on its defaults and say how to use it
-# make test    lint, types and every test
+# make test    lint, types, the documentation and every test
+# make docs    the documentation as web pages, in build/docs
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make bench   measure what it costs, beside its goals: FULL=1 for medians of three and a plot, PEER=… for another router
@@ -13,7 +14,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test lint types unit fuzz watch bench soak clean
+.PHONY: run test lint types docs unit fuzz watch bench soak clean
 
 run: .venv/run
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
@@ -21,7 +22,7 @@ run: .venv/run
 watch: .venv/run
 	@$(BIN)/python demo/watch.py $(TOPIC) $(URL)
 
-test: lint types unit
+test: lint types docs unit
 
 lint: .venv/test
 	$(BIN)/ruff format --check
@@ -29,6 +30,11 @@ lint: .venv/test
 
 types: .venv/test
 	$(BIN)/mypy
+
+# A warning fails it. The files at the top are for forges and package indexes, which know docutils only.
+docs: .venv/test
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@for file in README NEWS CONTRIBUTING; do $(BIN)/docutils --halt=warning $$file.rst build/docs/$$file.html || exit 1; done
 
 unit: .venv/test .venv-interop/.ready node_modules/.ready
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
@@ -56,7 +62,7 @@ soak: .venv/run
 .venv/test: setup.cfg constraints.txt | .venv/bin/pip
 	@.ci/require test
 	@echo "installing what the tests need into .venv"
-	@$(PIP_INSTALL) $(EDITABLE) '.[test]'
+	@$(PIP_INSTALL) $(EDITABLE) '.[docs,test]'
 	@touch $@ .venv/run
 
 .venv/bench: setup.cfg constraints.txt | .venv/bin/pip

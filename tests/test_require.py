@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
-NEEDED = ("python3", "node", "npm", "curl", "systemd-socket-activate", "cc")
+NEEDED = ("python3", "node", "npm", "curl", "nginx", "systemd-socket-activate", "cc")
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> Path:
     """A folder of commands with all that is needed, and a user who is not root."""
     for name in NEEDED:
-        found = shutil.which(name)
+        found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
         assert found is not None, f"the tests need {name}"
         stub(tmp_path / name, f'PATH="{os.environ["PATH"]}" exec {found} "$@"')
     stub(tmp_path / "id", "echo 1000")
@@ -45,6 +45,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("node", "nodejs"),
         ("npm", "npm"),
         ("curl", "curl"),
+        ("nginx", "nginx"),
         ("systemd-socket-activate", "systemd"),
         ("cc", "gcc libc6-dev libssl-dev"),
     ],
@@ -63,12 +64,12 @@ def test_a_compiler_without_the_headers_of_openssl_is_not_enough(system: Path) -
 
 
 def test_the_server_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl", "cc"):
+    for name in ("node", "npm", "curl", "nginx", "systemd-socket-activate", "cc"):
         (system / name).unlink()
     assert require(system, "run").returncode == 0
 
 
 def test_the_benchmark_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl"):
+    for name in ("node", "npm", "curl", "nginx", "systemd-socket-activate"):
         (system / name).unlink()
     assert require(system, "bench").returncode == 0

@@ -54,7 +54,6 @@ def test_it_listens_on_its_two_sites(reactor: MemoryReactorClock, log: Log) -> N
     assert [line for line in log.lines if "site listens" in line or "ready" in line] == [
         "private site listens on 0.0.0.0:2999",
         "public site listens on 0.0.0.0:2998",
-        "tuleaprt is ready",
     ]
 
 

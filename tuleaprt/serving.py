@@ -38,9 +38,9 @@ def not_started(problems: Iterable[str]) -> SystemExit:
 class TuleaprtService(Service):
     """Starts listening, and stops in an order that loses as little as it can, within ``drain`` seconds.
 
-    Stopping: first no new connections, and the posts that are under way are finished; then what is queued is
-    sent, and each browser is told to come back (1012), many of them over the time that is left; then, when
-    all browsers are gone, the fan-out, and the grace of their windows.
+    Stopping: first browsers cannot connect any more; then what is queued is sent, and each browser is told to
+    come back (1012), many of them over the time that is left; when all are gone, the posts that are under way
+    are answered, and no more are taken.
     """
 
     name = "tuleaprt"
@@ -70,7 +70,7 @@ class TuleaprtService(Service):
         self._notify = notify
         self._drain = drain
         self._background = list(background)
-        self._ports: list[IListeningPort] = []
+        self._ports: list[tuple[Listener, IListeningPort]] = []
         self._log: Log | None = None
         probe.on_ok = self._is_well
 
@@ -115,8 +115,12 @@ class TuleaprtService(Service):
         for follower in self._background:
             follower.start()
         self._readiness.is_listening = True
-        self._reactor.callWhenRunning(self._probe.start)
-        self._reactor.callWhenRunning(self._exit_with_0)
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        """A signal that comes before this is Twisted's to answer, so nobody is told that it is ready before."""
+        self._exit_with_0()
+        self._probe.start()
         self._notify.ready()
         self.log.info("tuleaprt is ready")
 
@@ -141,14 +145,20 @@ class TuleaprtService(Service):
         end = self._reactor.seconds() + self._drain
         self._readiness.is_stopping = True
         self._notify.stopping()
-        for port in self._ports:
-            if IReadDescriptor.providedBy(port):
-                # Who has connected already would be reset.
-                port.doRead()
-            await maybeDeferred(port.stopListening)
-        await self._site.drain(min(FLUSH_SECONDS, self._drain / 4))
+        for listener, port in self._ports:
+            if listener.name != "private":
+                await maybeDeferred(port.stopListening)
+        last = min(FLUSH_SECONDS, self._drain / 4)
         await self._flush()
-        await self._hub.shut_down(max(0, end - self._reactor.seconds()))
+        await self._hub.shut_down(max(0, end - last - self._reactor.seconds()))
+        # Tuleap waits five seconds, so its port is open until there is nobody left to wait for.
+        for listener, port in self._ports:
+            if listener.name == "private":
+                if IReadDescriptor.providedBy(port):
+                    # Who has connected already would be reset.
+                    port.doRead()
+                await maybeDeferred(port.stopListening)
+        await self._site.drain(last)
         self._probe.stop()
         if self._log is not None:
             self._log.sum_up(math.inf)
@@ -184,7 +194,7 @@ class TuleaprtService(Service):
         signal.signal(signal.SIGTERM, stop)
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
-        self._ports.append(port)
+        self._ports.append((listener, port))
         self.log.info("{title} listens on {address}", title=listener.title, address=address(port))
         if listener.is_open:
             self.log.emit(

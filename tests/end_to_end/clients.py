@@ -271,5 +271,18 @@ class PythonClient(_Window):
     async def register(self, procedure: str) -> None:
         await self._do(self._session.register(lambda: None, procedure))
 
+    async def pings(self, number: int) -> None:
+        """Wait until so many pings from now on have been answered."""
+        protocol, answered, counted = self._session._transport, Deferred[None](), count(1)
+        answer = protocol.onPing
+
+        def ping(payload: bytes) -> None:
+            answer(payload)
+            if next(counted) == number:
+                answered.callback(None)
+
+        protocol.onPing = ping
+        await patiently(answered, f"{number} pings")
+
     async def leave(self) -> None:
         self._session.leave()

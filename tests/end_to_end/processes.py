@@ -45,7 +45,11 @@ class Process(protocol.ProcessProtocol):
 
     @classmethod
     def start(
-        cls, arguments: Sequence[str], environment: Mapping[str, str], files: Mapping[int, int] | None = None
+        cls,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        files: Mapping[int, int] | None = None,
+        folder: Path = ROOT,
     ) -> "Process":
         """``files``: by their number there, the files of this process that it is to have."""
         process = cls()
@@ -53,7 +57,7 @@ class Process(protocol.ProcessProtocol):
         whole.pop("PRIVATE_KEY", None)
         pipes: dict[int, Any] = {0: "w", 1: "r", 2: "r", **(files or {})}
         reactor.spawnProcess(
-            process, arguments[0], list(arguments), {**whole, **environment}, str(ROOT), childFDs=pipes
+            process, arguments[0], list(arguments), {**whole, **environment}, str(folder), childFDs=pipes
         )
         return process
 

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.threads import deferToThread
 
-from tests.end_to_end.processes import TWISTD, Process
+from tests.end_to_end.processes import ROOT, TWISTD, Process
 from tests.fakes import FIXTURES
 from tests.web.requests import Answer
 
@@ -29,8 +29,10 @@ class Server:
         self.url = f"ws://127.0.0.1:{public}/ws"
 
     @classmethod
-    async def start(cls, config: Path | None = None, **environment: str) -> "Server":
-        arguments = [TWISTD, "-n", "--pidfile=", "tuleaprt"]
+    async def start(
+        cls, config: Path | None = None, twistd: str = TWISTD, folder: Path = ROOT, **environment: str
+    ) -> "Server":
+        arguments = [twistd, "-n", "--pidfile=", "tuleaprt"]
         process = Process.start(
             arguments if config is None else [*arguments, "--config", str(config)],
             {
@@ -39,6 +41,7 @@ class Server:
                 "TULEAPRT_LISTEN__PUBLIC": ANY_PORT,
                 **environment,
             },
+            folder=folder,
         )
         await process.written(r"tuleaprt is ready($|\")")
         private = await process.written(r"private site listens on 127\.0\.0\.1:(\d+)($|\")")

@@ -53,7 +53,7 @@ def post_until_refused(port: int) -> int:
 
 
 @ensure
-async def test_a_stop_under_load_loses_no_post_that_was_accepted_and_tells_all_to_come_back(
+async def test_a_stop_under_load_leaves_no_gap_and_tells_all_to_come_back(
     start: Start,
 ) -> None:
     server = await start()
@@ -61,14 +61,16 @@ async def test_a_stop_under_load_loses_no_post_that_was_accepted_and_tells_all_t
     with crowd:
         posting = deferToThread(post_until_refused, server.private)
         await deferToThread(crowd.receive, 20)
+        before = int(await server.metric("publications_total"))
         server.process.transport.signalProcess("TERM")
         accepted = await posting
         await deferToThread(read, crowd.readers, lambda reader: True)
         assert await server.process.ended() == 0
     assert {reader.closed for reader in crowd.readers} == {1012}
-    assert {tuple(it[5]["data"]["n"] for it in reader.messages) for reader in crowd.readers} == {
-        tuple(range(accepted))
-    }
+    received = [[it[5]["data"]["n"] for it in reader.messages] for reader in crowd.readers]
+    assert [numbers == list(range(len(numbers))) for numbers in received] == [True] * 200
+    assert min(map(len, received)) >= before
+    assert accepted >= max(map(len, received))
 
 
 @ensure
@@ -83,15 +85,15 @@ async def test_a_post_that_is_half_here_is_finished(start: Start) -> None:
     tuleap.sendall(whole[:-10])
     assert await server.metric("connections") == 1
     server.process.transport.signalProcess("TERM")
+    assert await deferToThread(window.until_closed) == 1012
+    window.close()
     assert await deferToThread(idle.recv, 4096) == b""
     tuleap.sendall(whole[-10:])
     answer = await deferToThread(tuleap.recv, 4096)
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"Connection: close" in answer
-    assert [it[5]["data"]["n"] for it in await deferToThread(window.receive, 2)] == [0, 1]
-    assert await deferToThread(window.until_closed) == 1012
     assert await server.process.ended() == 0
-    for it in (tuleap, idle, window):
+    for it in (tuleap, idle):
         it.close()
 
 

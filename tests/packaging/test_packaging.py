@@ -1,0 +1,116 @@
+"""The wheel and the sdist: what is in them, and that the server runs where only the wheel is."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+
+from tests.end_to_end.clients import PythonClient
+from tests.end_to_end.processes import Process
+from tests.end_to_end.server import Server
+from tests.fakes import KANBAN, ticket, wire
+
+ensure = pytest_twisted.ensureDeferred
+ROOT = Path(__file__).parent.parent.parent
+LEFTOVERS = (".*", "node_modules", "*.egg-info", "build", "dist", "__pycache__", "dropin.cache")
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that was made from it."""
+    tree, out = tmp_path_factory.mktemp("checkout") / "tuleaprt", tmp_path_factory.mktemp("dist")
+    # What lies about in a checkout must not get in, nor be changed.
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFTOVERS))
+    run(sys.executable, "-m", "build", "--outdir", out, cwd=tree)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("tuleaprt-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh environment with the wheel and what it needs, and nothing of the checkout."""
+    place = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "venv", "venv", cwd=place)
+    pip = [place / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=place)
+    yield place
+    shutil.rmtree(place)
+
+
+def test_the_wheel_holds_the_server_and_its_plugin_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    modules = [str(it.relative_to(ROOT)) for it in (ROOT / "tuleaprt").rglob("*.py")]
+    assert {*modules, "tuleaprt/py.typed", "twisted/plugins/tuleaprt_plugin.py"} <= set(names)
+    assert {it.split("/")[0].split("-")[0] for it in names} == {"tuleaprt", "twisted"}
+    # These folders are Twisted's.
+    assert [it for it in names if it.startswith("twisted/")] == ["twisted/plugins/tuleaprt_plugin.py"]
+
+
+def test_the_sdist_holds_what_an_administrator_needs_besides(built: Path) -> None:
+    (sdist,) = built.glob("tuleaprt-*.tar.gz")
+    with tarfile.open(sdist) as opened:
+        names = {it.name.partition("/")[2] for it in opened.getmembers() if it.isfile()}
+    wanted = [it for folder in ("docs", "etc") for it in (ROOT / folder).rglob("*") if it.is_file()]
+    assert {str(it.relative_to(ROOT)) for it in wanted if it.suffix != ".pyc"} <= names
+    assert {"LICENSE", "README.rst", "NEWS.rst", "CONTRIBUTING.rst", "constraints.txt"} <= names
+    assert not [it for it in names if it.startswith(("tests/", "demo/", "benchmarks/", "node_modules/", "."))]
+
+
+def test_twistd_knows_the_installed_plugin(installed: Path) -> None:
+    page = run("venv/bin/twistd", "--help", cwd=installed)
+    # In columns: the description goes on in the next line.
+    assert "tuleaprt Real-time server for Tuleap: HTTP posts in, WAMP events out." in " ".join(page.split())
+    assert "--config" in run("venv/bin/twistd", "tuleaprt", "--help", cwd=installed)
+
+
+def test_types_are_found_by_who_imports_it(installed: Path) -> None:
+    where = "import tuleaprt, pathlib; print(pathlib.Path(tuleaprt.__file__).with_name('py.typed').exists())"
+    assert run("venv/bin/python", "-c", where, cwd=installed) == "True\n"
+
+
+@ensure
+async def test_the_installed_server_delivers_a_post_to_a_window(installed: Path) -> None:
+    server = await Server.start(twistd=str(installed / "venv" / "bin" / "twistd"), folder=installed)
+    window = PythonClient(server.url)
+    await window.open(ticket())
+    await window.subscribe(KANBAN)
+    assert (await server.post(wire("kanban_item_create"))).status == 200
+    await window.event("kanban_item:create")
+    assert await server.metric("deliveries_total") == 1
+    assert await server.process.stop() == 0
+    assert server.tracebacks() == []
+
+
+@ensure
+async def test_once_twistd_has_run_as_the_installer_another_user_needs_to_write_nothing(
+    installed: Path,
+) -> None:
+    run("venv/bin/twistd", "--help", cwd=installed)
+    plugins = next((installed / "venv").glob("lib/python*/site-packages/twisted/plugins"))
+    before = {it.name: it.stat().st_mtime_ns for it in plugins.iterdir()}
+    assert "dropin.cache" in before
+    process = Process.start([str(installed / "venv" / "bin" / "twistd"), "--help"], {}, folder=installed)
+    assert await process.ended() == 0
+    assert not [line for line in process.lines if "cache" in line]
+    assert {it.name: it.stat().st_mtime_ns for it in plugins.iterdir()} == before
