@@ -24,7 +24,8 @@ ALLOWED = {
     "loading": ("tuleaprt.checks", "tuleaprt.config", "tuleaprt.errors", "msgspec"),
     "keyfile": ("tuleaprt.errors", "tuleaprt.loading", "twisted"),
     "reload": ("tuleaprt.config", "tuleaprt.errors", "twisted"),
-    "metrics": ("prometheus_client",),
+    "metrics": ("tuleaprt.tallies", "prometheus_client"),
+    "tallies": ("prometheus_client",),
     "doors": (
         "tuleaprt.audit",
         "tuleaprt.config",

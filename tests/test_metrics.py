@@ -70,12 +70,6 @@ def test_what_there_is_is_asked_when_the_page_is_read() -> None:
     assert samples(metrics)["tuleaprt_sessions",] == 2
 
 
-def test_a_clock_that_is_put_back_does_no_harm() -> None:
-    metrics = PrometheusMetrics()
-    metrics.fanned_out(-5)
-    assert samples(metrics)["tuleaprt_fanout_seconds_sum",] == 0
-
-
 def test_two_servers_in_one_process_count_for_themselves() -> None:
     count_everything(PrometheusMetrics())
     assert b"tuleaprt_internal_errors_total 0.0" in PrometheusMetrics().exposition()

@@ -78,7 +78,7 @@ def kind_of(event: LogEvent) -> Hashable | None:
     is_of_a_stranger = name == "connection.closed" and event.get("session") == "-"
     if name not in REPEATED and not is_of_a_stranger:
         return None
-    return name, str(event.get("reason"))
+    return name, str(event.get("reason")), event.get("detail")
 
 
 def as_text(event: LogEvent) -> str | None:

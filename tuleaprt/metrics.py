@@ -11,12 +11,13 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from tuleaprt.tallies import Tally, Times
 
 # Each counter would have a second line with the time of its birth.
 disable_created_metrics()
@@ -62,10 +63,6 @@ class Metrics(Protocol):
         """Something failed that should not be able to."""
 
 
-FAST = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds: an answer takes a tenth of a millisecond, and what takes ten seconds hangs."""
-
-
 class Labelled(dict[str, Counter]):
     """The counters of one label, by its value; prometheus_client looks for them under a lock each time."""
 
@@ -93,8 +90,10 @@ class PrometheusMetrics:
             counter("messages", "Posts to /message, by the status of the answer.", "result")
         )
         self._publications = Labelled(counter("publications", "Publications, by the kind of room.", "family"))
-        self._deliveries = counter("deliveries", "Events sent to a session.")
-        self._filtered = counter("filtered", "Events not sent to a subscriber: no right, sender, or gone.")
+        self._deliveries = Tally("tuleaprt_deliveries", "Events sent to a session.", registry)
+        self._filtered = Tally(
+            "tuleaprt_filtered", "Events not sent to a subscriber: no right, sender, or gone.", registry
+        )
         self._closes = Labelled(counter("closes", "Connections closed, by the reason.", "reason"))
         self._errors = counter("internal_errors", "Failures that should not be able to happen.")
         self._authentications = Labelled(
@@ -103,12 +102,12 @@ class PrometheusMetrics:
         self._refreshes = Labelled(counter("refreshes", "Newer tickets shown by sessions.", "result"))
         self._history_reads = Labelled(counter("history_reads", "Calls of get_events.", "result"))
 
-        def histogram(name: str, text: str) -> Histogram:
-            return Histogram(f"tuleaprt_{name}", text, buckets=FAST, registry=registry)
+        def times(name: str, text: str) -> Times:
+            return Times(f"tuleaprt_{name}", text, registry)
 
-        self._fanout = histogram("fanout_seconds", "From a publication to its last receiver's turn.")
-        self._post = histogram("post_seconds", "From when a post was here to its answer.")
-        self._probe = histogram("probe_seconds", "The probe's way through journal and fan-out.")
+        self._fanout = times("fanout_seconds", "From a publication to its last receiver's turn.")
+        self._post = times("post_seconds", "From when a post was here to its answer.")
+        self._probe = times("probe_seconds", "The probe's way through journal and fan-out.")
         self._lag = Gauge(
             "tuleaprt_reactor_lag_seconds", "How late the probe's last delayed call was.", registry=registry
         )
@@ -125,14 +124,14 @@ class PrometheusMetrics:
         self._publications[family].inc()
 
     def delivered(self, deliveries: int, filtered: int) -> None:
-        self._deliveries.inc(deliveries)
-        self._filtered.inc(filtered)
+        self._deliveries.value += deliveries
+        self._filtered.value += filtered
 
     def fanned_out(self, seconds: float) -> None:
-        self._fanout.observe(max(0.0, seconds))
+        self._fanout.observe(seconds)
 
     def answered(self, seconds: float) -> None:
-        self._post.observe(max(0.0, seconds))
+        self._post.observe(seconds)
 
     def authenticated(self, result: str) -> None:
         self._authentications[result].inc()
@@ -147,7 +146,7 @@ class PrometheusMetrics:
         self._closes[reason].inc()
 
     def probed(self, seconds: float) -> None:
-        self._probe.observe(max(0.0, seconds))
+        self._probe.observe(seconds)
 
     def reactor_lag(self, seconds: float) -> None:
         self._lag.set(max(0.0, seconds))

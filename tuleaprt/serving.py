@@ -118,7 +118,7 @@ class TuleaprtService(Service):
         self._reactor.callWhenRunning(self._running)
 
     def _running(self) -> None:
-        """A signal that comes before this is Twisted's to answer, so nobody is told that it is ready before."""
+        """A signal that comes before this is Twisted's to answer, so nobody is told before it."""
         self._exit_with_0()
         self._probe.start()
         self._notify.ready()
