@@ -1,16 +1,20 @@
 """What is behind each kind of endpoint."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import txaio
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.certificates import Authority
 from tests.fakes import CountingMetrics, Sent, new_realm, new_router
 from tests.transport.sockets import Wire
-from tuleaprt.config import Config
-from tuleaprt.doors import debug_door, public_door
+from tuleaprt.config import Config, Tls
+from tuleaprt.doors import debug_door, public_door, public_tls_door
 from tuleaprt.faults import Faults
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
@@ -72,3 +76,16 @@ def test_rawsocket_is_spoken_at_the_debug_door_only(parts: Any) -> None:
 
 def test_the_public_site_has_nothing_but_websocket(parts: Any) -> None:
     assert answer(public_door(*parts), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+
+
+def test_behind_tls_is_a_public_door_that_knows_of_it(parts: Any, tmp_path: Path) -> None:
+    pem = Authority(tmp_path).leaf()
+    path = tmp_path / "server.pem"
+    path.write_bytes(pem.key + pem.chain)
+    config, reactor, *others = parts
+    reactor.advance(int(time.time()) + 10)
+    door = public_tls_door(replace(config, tls=Tls(certificate=str(path))), reactor, *others)
+    inner = door.wrappedFactory  # type: ignore[attr-defined]
+    for origin, status in ((b"https://127.0.0.1", b"101"), (b"http://127.0.0.1", b"403")):
+        request = UPGRADE.format(f"Origin: {origin.decode()}\r\n").encode()
+        assert answer(inner, request).split()[1] == status

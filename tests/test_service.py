@@ -119,6 +119,22 @@ def test_a_port_that_is_taken_is_said_and_ends_it(
     assert "Address already in use" in private
 
 
+def test_tls_without_a_certificate_does_not_start(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_LISTEN__PUBLIC_TLS='["tcp:2443"]')
+    assert line == "[tls] certificate: [listen] public_tls wants one"
+
+
+def test_tls_with_a_certificate_that_is_not_there_does_not_start(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(
+        reactor, TULEAPRT_LISTEN__PUBLIC_TLS='["tcp:2443"]', TULEAPRT_TLS__CERTIFICATE="/no/such/file"
+    )
+    assert line == "[tls] certificate: /no/such/file: No such file or directory"
+
+
+def test_without_a_tls_endpoint_no_certificate_is_read(reactor: MemoryReactorClock) -> None:
+    service(reactor, TULEAPRT_TLS__CERTIFICATE="/no/such/file")
+
+
 def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: Log) -> None:
     made = service(
         reactor,

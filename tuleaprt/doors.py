@@ -4,11 +4,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from twisted.internet.interfaces import IProtocolFactory
+
 from tuleaprt.audit import audit
 from tuleaprt.config import Config
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.relay.relay import Relay
+from tuleaprt.tls import over_tls
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
@@ -52,11 +55,15 @@ def private_site(
     )
 
 
-def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> EntranceFactory:
-    """Where browsers connect."""
-    allowed = allowed_origins(config.websocket.allowed_origins)
+def public_door(
+    config: Config, reactor: Any, hub: Hub, router: Router, scheme: str | None = None
+) -> EntranceFactory:
+    """Where browsers connect. ``scheme`` is that of their pages' origin, if it is known."""
+    allowed = partial(
+        origin_is_allowed, allowed=allowed_origins(config.websocket.allowed_origins), scheme=scheme
+    )
     return EntranceFactory(
-        WebSocketFactory(hub, router, config.websocket, allows=partial(origin_is_allowed, allowed=allowed)),
+        WebSocketFactory(hub, router, config.websocket, allows=allowed),
         site=BoundedSite(
             {},
             clock=reactor,
@@ -70,6 +77,15 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router) -> Entra
         open_timeout=config.websocket.open_timeout,
         lobby=Lobby(config.limits.max_unauthenticated),
     )
+
+
+def public_tls_door(config: Config, reactor: Any, hub: Hub, router: Router) -> IProtocolFactory:
+    """Where browsers connect over TLS.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+    """
+    return over_tls(public_door(config, reactor, hub, router, "https"), config.tls, reactor)
 
 
 def rawsocket_door(config: Config, hub: Hub, router: Router) -> RawSocketFactory:

@@ -19,7 +19,7 @@ from twisted.python.usage import Options as UsageOptions
 
 from tuleaprt.audit import audit
 from tuleaprt.config import Config, load
-from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
+from tuleaprt.doors import debug_door, private_site, public_door, public_tls_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
@@ -147,6 +147,7 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         [
             *listeners(reactor, "private", listen.private, site),
             *listeners(reactor, "public", listen.public, public_door(config, reactor, hub, router)),
+            *tls_listeners(config, reactor, hub, router),
             *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket_door(config, hub, router)),
             *open_listeners(reactor, "debug", listen.debug, debug_door(config, reactor, hub, router)),
         ],
@@ -157,6 +158,18 @@ def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
         notify=notify,
         drain=config.shutdown.drain,
     )
+
+
+def tls_listeners(config: Config, reactor: Any, hub: Hub, router: Router) -> list[Listener]:
+    """None, and no certificate is read, if nothing is to be served over TLS.
+
+    Raises:
+        ConfigError: an endpoint or the certificate cannot be used.
+    """
+    if not config.listen.public_tls:
+        return []
+    door = public_tls_door(config, reactor, hub, router)
+    return listeners(reactor, "public_tls", config.listen.public_tls, door)
 
 
 def _not_started(problems: Iterable[str]) -> SystemExit:
