@@ -1,12 +1,26 @@
 """Certificates made on the spot by the ``openssl`` command: a root, an intermediate below it, and leaves."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 HOST = "localhost"
+HERE = "DNS:localhost,IP:127.0.0.1"
 CA = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign"
+CA_CONFIG = """
+[ca]
+default_ca = here
+[here]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
 P256 = "ec -pkeyopt ec_paramgen_curve:P-256"
 
 
@@ -32,9 +46,28 @@ class Authority:
         )
         self._sign("middle", "root", CA, 9)
 
-    def leaf(self, host: str = HOST, *, days: int = 9, subject: str = "/CN=tuleaprt", key: str = P256) -> Pem:
-        """A certificate for a host, good for so many days; with fewer than none it has expired."""
-        serial = self._sign("leaf", "middle", f"subjectAltName=DNS:{host}", days, subject, key)
+    def leaf(
+        self, names: str = HERE, *, days: int = 9, subject: str = "/CN=tuleaprt", key: str = P256
+    ) -> Pem:
+        """A certificate for these names, good for so many days; with fewer than none it has expired."""
+        serial = self._sign("leaf", "middle", f"subjectAltName={names}", days, subject, key)
+        return self._pem(serial)
+
+    def brief_leaf(self, seconds: int) -> Pem:
+        """One that is good for so many seconds, which only ``openssl ca`` can make."""
+        serial = self._sign("leaf", "middle", f"subjectAltName={HERE}", 1, "/CN=tuleaprt")
+        (self._folder / "ca.conf").write_text(CA_CONFIG)
+        (self._folder / "index").write_text("")
+        (self._folder / "serial").write_text(f"{serial:X}")
+        ends = datetime.now(UTC) + timedelta(seconds=seconds)
+        _run(
+            self._folder,
+            "ca -batch -notext -config ca.conf -cert middle.pem -keyfile middle.key -in leaf.csr "
+            f"-out leaf.pem -extfile leaf.ext -enddate {ends:%Y%m%d%H%M%SZ}",
+        )
+        return self._pem(serial)
+
+    def _pem(self, serial: int) -> Pem:
         parts = [(self._folder / f"{name}.pem").read_bytes() for name in ("leaf", "middle")]
         return Pem(b"".join(parts), (self._folder / "leaf.key").read_bytes(), serial)
 

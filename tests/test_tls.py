@@ -298,7 +298,7 @@ def test_a_certificate_that_ends_soon_is_said_once_a_day(served: Served, log: Lo
 def test_a_certificate_without_a_subject_is_called_by_its_names(
     served: Served, authority: Authority, log: Log
 ) -> None:
-    served.write(authority.leaf("a.example.org", subject="/", days=30))
+    served.write(authority.leaf("DNS:a.example.org", subject="/", days=30))
     CertificateFiles(served.files, served.clock)
     assert "now that of a.example.org, good" in log.lines[0]
 
