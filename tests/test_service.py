@@ -119,6 +119,11 @@ def test_a_port_that_is_taken_is_said_and_ends_it(
     assert "Address already in use" in private
 
 
+def test_what_is_no_proxy_is_named(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_WEBSOCKET__FORWARDED_FOR='["nginx"]')
+    assert line.startswith("[websocket] forwarded_for: 'nginx'")
+
+
 def test_tls_without_a_certificate_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__PUBLIC_TLS='["tcp:2443"]')
     assert line == "[tls] certificate: [listen] public_tls wants one"

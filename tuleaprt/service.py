@@ -77,7 +77,7 @@ def makeService(  # the name that twistd calls
 def compose(config: Config, reactor: Any, notify: Notify) -> "TuleaprtService":
     """
     Raises:
-        ConfigError: an endpoint or an origin cannot be understood, or must not be.
+        ConfigError: an endpoint, an origin, a proxy or a certificate cannot be understood, or must not be.
     """
     metrics = PrometheusMetrics()
     faults = Faults(metrics)

@@ -58,7 +58,7 @@ class Connection:
     """``websocket`` or ``rawsocket``."""
 
     peer: str
-    """``tcp4:127.0.0.1:40312``"""
+    """``tcp4:127.0.0.1:40312``, or ``203.0.113.9 via tcp4:127.0.0.1:40312`` if that is a proxy."""
 
     def close_now(self, end: End) -> None:
         """Say why in the way of the transport, and close."""
