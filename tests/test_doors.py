@@ -1,17 +1,20 @@
 """What is behind each kind of endpoint."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import txaio
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.certificates import Authority
 from tests.fakes import CountingMetrics, Sent, new_realm, new_router
 from tests.transport.sockets import Wire
-from tuleaprt.config import Config, Limits
-from tuleaprt.doors import debug_door, public_door
+from tuleaprt.config import Config, Limits, Tls
+from tuleaprt.doors import debug_door, public_door, public_tls_door
 from tuleaprt.faults import Faults
 from tuleaprt.reload import Live
 from tuleaprt.transport.fanout import Fanout
@@ -100,3 +103,16 @@ def test_messages_of_who_connects_from_now_on_may_be_longer(parts: Any) -> None:
     hub.max_message_size = 8192
     live.apply(replace(parts[0]), ["limits.max_message_size"])
     assert door.websockets.maxMessagePayloadSize == 8192
+
+
+def test_behind_tls_is_a_public_door_that_knows_of_it(parts: Any, tmp_path: Path) -> None:
+    pem = Authority(tmp_path).leaf()
+    path = tmp_path / "server.pem"
+    path.write_bytes(pem.key + pem.chain)
+    config, reactor, *others = parts
+    reactor.advance(int(time.time()) + 10)
+    inner, factory = public_tls_door(replace(config, tls=Tls(certificate=str(path))), reactor, *others)
+    assert factory.wrappedFactory is inner  # type: ignore[attr-defined]
+    for origin, status in ((b"https://127.0.0.1", b"101"), (b"http://127.0.0.1", b"403")):
+        request = UPGRADE.format(f"Origin: {origin.decode()}\r\n").encode()
+        assert answer(inner, request).split()[1] == status

@@ -34,10 +34,12 @@ ALLOWED = {
         "tuleaprt.readiness",
         "tuleaprt.relay",
         "tuleaprt.reload",
+        "tuleaprt.tls",
         "tuleaprt.transport",
         "tuleaprt.wamp.auth",
         "tuleaprt.wamp.router",
         "tuleaprt.web",
+        "twisted.internet.interfaces",
     ),
     "counting": ("tuleaprt.errors", "tuleaprt.metrics", "tuleaprt.wamp"),
     "gauges": (
@@ -75,6 +77,7 @@ ALLOWED = {
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),
     "journal": (),
+    "tls": ("tuleaprt.config", "tuleaprt.errors", "cryptography", "OpenSSL", "twisted", "zope.interface"),
     "wamp": (
         "tuleaprt.errors",
         "tuleaprt.wamp",

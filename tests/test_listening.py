@@ -71,9 +71,15 @@ def test_what_is_no_endpoint_is_named() -> None:
 
 def test_the_log_calls_a_site_a_site() -> None:
     titles = [
-        listeners(MemoryReactor(), name, ["tcp:1"], Factory())[0].title for name in ("public", "rawsocket")
+        listeners(MemoryReactor(), name, ["tcp:1"], Factory())[0].title
+        for name in ("public", "public_tls", "rawsocket")
     ]
-    assert titles == ["public site", "rawsocket"]
+    assert titles == ["public site", "public TLS site", "rawsocket"]
+
+
+def test_tls_is_not_spoken_within_tls() -> None:
+    with pytest.raises(ConfigError, match=r"^\[listen\] public_tls: 'ssl:1': TLS is there already"):
+        listeners(MemoryReactor(), "public_tls", ["ssl:1"], Factory())
 
 
 def test_a_unix_socket_is_nobody_elses_from_its_first_moment(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
-NEEDED = ("python3", "node", "npm", "curl", "nginx", "systemd-socket-activate", "cc")
+NEEDED = ("python3", "node", "npm", "curl", "nginx", "openssl", "systemd-socket-activate", "cc")
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("npm", "npm"),
         ("curl", "curl"),
         ("nginx", "nginx"),
+        ("openssl", "openssl"),
         ("systemd-socket-activate", "systemd"),
         ("cc", "gcc libc6-dev libssl-dev"),
     ],

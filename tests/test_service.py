@@ -92,6 +92,27 @@ def test_what_is_no_origin_is_named(reactor: MemoryReactorClock) -> None:
     )
 
 
+def test_what_is_no_proxy_is_named(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_WEBSOCKET__FORWARDED_FOR='["nginx"]')
+    assert line.startswith("[websocket] forwarded_for: 'nginx'")
+
+
+def test_tls_without_a_certificate_does_not_start(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(reactor, TULEAPRT_LISTEN__PUBLIC_TLS='["tcp:2443"]')
+    assert line.startswith("[tls] certificate: expected a PEM file")
+
+
+def test_tls_with_a_certificate_that_is_not_there_does_not_start(reactor: MemoryReactorClock) -> None:
+    _, line = refusal(
+        reactor, TULEAPRT_LISTEN__PUBLIC_TLS='["tcp:2443"]', TULEAPRT_TLS__CERTIFICATE="/no/such/file"
+    )
+    assert line == "[tls] certificate: /no/such/file: No such file or directory"
+
+
+def test_without_a_tls_endpoint_no_certificate_is_read(reactor: MemoryReactorClock) -> None:
+    service(reactor, TULEAPRT_TLS__CERTIFICATE="/no/such/file")
+
+
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
     assert line.endswith('because whoever connects there is an operator, given "tcp:2997"')

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from twisted.internet.interfaces import IProtocolFactory
+
 from tuleaprt.audit import audit
 from tuleaprt.config import Config
 from tuleaprt.faults import Faults
@@ -12,6 +14,7 @@ from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Live
+from tuleaprt.tls import over_tls
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.factories import Allows, RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
@@ -61,11 +64,13 @@ def private_site(
     return site
 
 
-def public_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Live) -> EntranceFactory:
-    """Where browsers connect."""
+def public_door(
+    config: Config, reactor: Any, hub: Hub, router: Router, live: Live, scheme: str | None = None
+) -> EntranceFactory:
+    """Where browsers connect. ``scheme`` is that of their pages' origin, if it is known."""
 
     def allows(origins: Collection[str]) -> Allows:
-        return partial(origin_is_allowed, allowed=allowed_origins(origins))
+        return partial(origin_is_allowed, allowed=allowed_origins(origins), scheme=scheme)
 
     def allow(origins: Collection[str]) -> None:
         websockets.allows = allows(origins)
@@ -90,6 +95,18 @@ def public_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Li
         open_timeout=config.websocket.open_timeout,
         lobby=_lobby(config, live),
     )
+
+
+def public_tls_door(
+    config: Config, reactor: Any, hub: Hub, router: Router, live: Live
+) -> tuple[EntranceFactory, IProtocolFactory]:
+    """Where browsers connect over TLS: the door, and what is to listen.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+    """
+    door = public_door(config, reactor, hub, router, live, "https")
+    return door, over_tls(door, config.tls, reactor)
 
 
 def rawsocket_door(config: Config, hub: Hub, router: Router, live: Live) -> RawSocketFactory:

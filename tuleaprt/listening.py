@@ -21,6 +21,9 @@ BACKLOG = 1024
 after a restart, Linux drops some, who try again after one, three and seven seconds."""
 
 
+_TITLES = {"private": "private site", "public": "public site", "public_tls": "public TLS site"}
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """One endpoint and what is served there. ``is_open`` says that nobody is asked who he is."""
@@ -33,7 +36,7 @@ class Listener:
     @property
     def title(self) -> str:
         """What the log calls it."""
-        return f"{self.name} site" if self.name in ("private", "public") else self.name
+        return _TITLES.get(self.name, self.name)
 
 
 def listeners(
@@ -85,6 +88,8 @@ def fault_of(description: str) -> str | None:
 
 
 def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
+    if name == "public_tls" and description.startswith("ssl"):
+        raise ConfigError(f"[listen] {name}: {description!r}: TLS is there already; name it tcp:")
     with_backlog = description.startswith("tcp") and "backlog=" not in description
     whole = f"{description}:backlog={BACKLOG}" if with_backlog else description
     try:

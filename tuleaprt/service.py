@@ -15,7 +15,7 @@ from twisted.python.usage import Options as UsageOptions
 from tuleaprt.audit import audit
 from tuleaprt.config import Config
 from tuleaprt.counting import CountedAuthenticator, counted_history_read, counted_refresh
-from tuleaprt.doors import debug_door, private_site, public_door, rawsocket_door
+from tuleaprt.doors import debug_door, private_site, public_door, public_tls_door, rawsocket_door
 from tuleaprt.errors import ConfigError
 from tuleaprt.faults import Faults
 from tuleaprt.gauges import watch
@@ -98,7 +98,7 @@ def compose(
     """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
 
     Raises:
-        ConfigError: an endpoint or an origin cannot be understood, or must not be.
+        ConfigError: an endpoint, an origin, a proxy or a certificate cannot be understood, or must not be.
     """
     metrics = PrometheusMetrics()
     faults = Faults(metrics)
@@ -179,11 +179,18 @@ def compose(
     public = public_door(config, reactor, hub, router, live)
     rawsocket = rawsocket_door(config, hub, router, live)
     debug = debug_door(config, reactor, hub, router, live)
-    watch(metrics, hub, [public.lobby, rawsocket.lobby, debug.lobby], realm, campaigns)
+    lobbies = [public.lobby, rawsocket.lobby, debug.lobby]
+    over_tls = []
+    if listen.public_tls:
+        door, factory = public_tls_door(config, reactor, hub, router, live)
+        lobbies.append(door.lobby)
+        over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
+    watch(metrics, hub, lobbies, realm, campaigns)
     made = TuleaprtService(
         [
             *listeners(reactor, "private", listen.private, site),
             *listeners(reactor, "public", listen.public, public),
+            *over_tls,
             *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket),
             *open_listeners(reactor, "debug", listen.debug, debug),
         ],

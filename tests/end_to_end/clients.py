@@ -96,11 +96,13 @@ class _Window:
 class Node:
     """One Node process with any number of autobahn-js connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self._ids = count(1)
         self._pending: dict[int, Deferred[Any]] = {}
         self._clients: dict[int, JsClient] = {}
-        self.process = Process.start(["/usr/bin/env", "node", "tests/end_to_end/autobahn_js.mjs"], {})
+        self.process = Process.start(
+            ["/usr/bin/env", "node", "tests/end_to_end/autobahn_js.mjs"], environment
+        )
         self.process.line = self._line  # type: ignore[method-assign]
 
     def client(self, url: str) -> "JsClient":

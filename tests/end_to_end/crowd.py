@@ -30,20 +30,26 @@ def masked(message: object) -> bytes:
     return head + bytes(4) + payload
 
 
+def trusting() -> ssl.SSLContext:
+    """A client's that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class Reader:
     """One client. ``messages`` are what came after SUBSCRIBED; ``closed`` is the close code, 0 a loss."""
 
-    def __init__(self, port: int, *, tls: bool = False, buffer: int = 0) -> None:
+    def __init__(self, port: int, *, tls: bool | ssl.SSLContext = False, buffer: int = 0) -> None:
         self.socket: Any = socket.socket()
         self.socket.settimeout(TIMEOUT)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.connect(("127.0.0.1", port))
         if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            self.socket = context.wrap_socket(self.socket)
+            context = trusting() if tls is True else tls
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self._data = bytearray()
         self.messages: list[Any] = []
         self.closed: int | None = None

@@ -1,10 +1,16 @@
 """What is the same for every transport: faults, deadlines, one line in the log."""
 
+from typing import Any
+
 import pytest
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import ProtocolWrapper
 
 from tests.conftest import Log, TurningClock
 from tests.transport.sockets import Browser, Peer, Program, Server
 from tuleaprt.errors import ProtocolViolation, TicketRefused
+from tuleaprt.transport.connection import READ_BYTES, Connection
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.session import Session
 
@@ -114,3 +120,15 @@ def test_whoever_has_no_ticket_is_an_operator_where_none_is_asked_for(clock: Tur
     assert "expires_at" not in details.get("authextra", {})
     browser.lose()
     server.pass_time(3)
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_little_is_read_at_once_with_and_without_tls(clock: TurningClock, is_tls: bool) -> None:
+    socket: Any = FileDescriptor(clock)  # type: ignore[arg-type]
+    socket.bufferSize = 65_536
+    wrapper = ProtocolWrapper(Factory(), Protocol())  # type: ignore[arg-type]
+    wrapper.transport = socket
+    connection = Connection()
+    connection.transport = wrapper if is_tls else socket
+    connection.bound_reads()
+    assert socket.bufferSize == READ_BYTES

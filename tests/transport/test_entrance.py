@@ -12,7 +12,7 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import CountingMetrics
 from tests.transport.sockets import Wire
 from tuleaprt.faults import Faults
-from tuleaprt.transport.entrance import MAX_HEAD, EntranceFactory
+from tuleaprt.transport.entrance import LINGER_SECONDS, MAX_HEAD, EntranceFactory
 from tuleaprt.transport.lobby import Lobby
 
 
@@ -224,3 +224,32 @@ def test_a_fault_behind_the_entrance_is_counted_and_ends_the_connection(
     assert log.tracebacks == ["injected"]
     assert door.metrics.internal_errors == 1
     door.lose()
+
+
+def test_who_was_refused_and_does_not_close_is_reset(clock: TurningClock, log: Log) -> None:
+    # Over TLS it is the client's answer that ends a close.
+    door = Door(clock)
+    clock.advance(10)
+    assert door.wire.disconnecting
+    assert not door.wire.disconnected
+    clock.advance(LINGER_SECONDS)
+    assert door.wire.disconnected
+    door.lose()
+    assert len(log.lines) == 1
+
+
+def test_a_site_whose_answer_is_not_taken_does_not_keep_the_connection(clock: TurningClock) -> None:
+    door = Door(clock)
+    door.receive(b"GET /" + HEAD)
+    door.wire.loseConnection()
+    clock.advance(10)
+    clock.advance(LINGER_SECONDS)
+    assert door.wire.disconnected
+    door.lose()
+
+
+def test_a_tls_handshake_that_fails_is_one_line(clock: TurningClock, log: Log) -> None:
+    door = Door(clock)
+    door.wire.protocol.connectionLost(Failure(ValueError("unsupported protocol")))
+    (line,) = log.lines
+    assert line.endswith(" refused: no TLS: unsupported protocol")

@@ -65,3 +65,19 @@ def test_what_is_no_origin_cannot_be_listed(text: str) -> None:
         allowed_origins(["https://good.example", text])
     assert len(error.value.problems) == 1
     assert error.value.problems[0].startswith("[websocket] allowed_origins: ")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        ("https://tuleap.example.com", "tuleap.example.com", True),
+        ("https://tuleap.example.com:2443", "tuleap.example.com:2443", True),
+        ("https://tuleap.example.com", "tuleap.example.com:2443", False),
+        ("http://tuleap.example.com", "tuleap.example.com", False),
+        ("http://tuleap.example.com:443", "tuleap.example.com", False),
+    ],
+)
+def test_a_page_that_somebody_on_the_way_has_written_is_no_page_of_a_host_with_tls(
+    origin: str, host: str, allowed: bool
+) -> None:
+    assert origin_is_allowed(origin, host, frozenset(), "https") is allowed

@@ -323,3 +323,31 @@ def test_a_handshake_pretty_prints_nothing(server: Server, monkeypatch: pytest.M
     browser.join()
     assert server.sizes()[0] == 1
     browser.lose()
+
+
+def test_a_proxy_names_the_client_in_the_log_and_to_operators(clock: TurningClock, log: Log) -> None:
+    server = Server(clock, forwarded_for=("192.168.1.0/24",))
+    browser = Browser(server)
+    browser.handshake(X_Forwarded_For="198.51.100.1, 203.0.113.9, 192.168.1.7")
+    browser.say(HELLO)
+    browser.say([5, "operator", {}])
+    ((_, _, _, (details,)),) = browser.say([48, 1, {}, "wamp.session.get", [5000]])
+    peer = "203.0.113.9 via tcp4:192.168.1.1:54321"
+    assert details["transport"]["peer"] == peer
+    browser.lose()
+    assert log.lines[-1].startswith(f"{peer} closed: ")
+
+
+def test_a_refused_page_is_named_by_the_proxy_too(clock: TurningClock, log: Log) -> None:
+    browser = Browser(Server(clock, forwarded_for=("192.168.1.1",)))
+    browser.handshake(Origin="https://evil.example", X_Forwarded_For="203.0.113.9")
+    browser.lose()
+    assert log.lines[-1].startswith("203.0.113.9 via tcp4:192.168.1.1:54321 refused: ")
+
+
+def test_a_client_that_is_no_proxy_and_sends_x_forwarded_for_is_called_what_he_is(
+    browser: Browser, log: Log
+) -> None:
+    assert "101" in browser.handshake(X_Forwarded_For="203.0.113.9")
+    browser.lose()
+    assert log.lines[-1].startswith("tcp4:192.168.1.1:54321 closed: ")

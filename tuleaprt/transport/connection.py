@@ -58,7 +58,7 @@ class Connection:
     """``websocket`` or ``rawsocket``."""
 
     peer: str
-    """``tcp4:127.0.0.1:40312``"""
+    """``tcp4:127.0.0.1:40312``, or ``203.0.113.9 via tcp4:127.0.0.1:40312`` if that is a proxy."""
 
     def close_now(self, end: End) -> None:
         """Say why in the way of the transport, and close."""
@@ -88,8 +88,10 @@ class Connection:
 
     def bound_reads(self) -> None:
         """Have the reactor read little at once: what one client has sent is not to hold up the others."""
-        if isinstance(self.transport, FileDescriptor):
-            self.transport.bufferSize = READ_BYTES
+        # Under TLS it is the connection below that reads.
+        connection = getattr(self.transport, "transport", self.transport)
+        if isinstance(connection, FileDescriptor):
+            connection.bufferSize = READ_BYTES
 
     def affords_a_frame(self) -> bool:
         """Whether the client may send another frame that is no message: a ping, a pong, a continuation."""

@@ -8,14 +8,15 @@
 
 The request's head must be here whole before the open timeout, which counts from the connection. It goes on
 for WebSocket and RawSocket until the ticket, and for the web site until its answer; it cannot be stretched
-byte by byte. Nothing is parsed here: the protocol gets every byte. Who is one too many is told so when he has
-said what he wants.
+byte by byte. A TLS handshake comes before, in the same time. Nothing is parsed here: the protocol
+gets every byte. Who is one too many is told so when he has said what he wants.
 """
 
 import re
 from typing import Any
 
 from autobahn.twisted.util import peer2str
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger, LogLevel
@@ -40,6 +41,9 @@ TOO_MANY = (
 _WEBSOCKET = re.compile(rb"GET /ws[ ?]")
 
 
+LINGER_SECONDS = 5
+"""How long who was refused may take to go: over TLS, a close waits for the other side's."""
+
 MANY = "too many have not shown who they are"
 
 
@@ -51,6 +55,7 @@ class Entrance(Protocol):
     transport: Any
     _call: IDelayedCall
     _site: Any = None
+    _is_refused = False
 
     def connectionMade(self) -> None:
         factory = self.factory
@@ -63,7 +68,7 @@ class Entrance(Protocol):
             self._refuse(MANY)
 
     def dataReceived(self, data: bytes) -> None:
-        if not self._call.active():
+        if self._is_refused:
             return
         try:
             if self._site is not None:
@@ -104,10 +109,14 @@ class Entrance(Protocol):
             self._call.cancel()
         if self._site is not None:
             self._site.connectionLost(reason)
+        elif not reason.check(ConnectionDone, ConnectionLost):
+            self.log.info("{peer} refused: no TLS: {why}", peer=peer2str(self.transport), why=reason.value)
 
     def _refuse(self, why: str) -> None:
         if self._call.active():
             self._call.cancel()
+        self._is_refused = True
+        self._call = self.factory.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.log.emit(
             LogLevel.warn,
             "{peer} refused: {reason}",

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
 from tuleaprt.config import WebSocket
+from tuleaprt.transport.forwarded import known_proxies
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lean import prepared
 from tuleaprt.transport.lobby import Lobby
@@ -20,7 +21,11 @@ Allows = Callable[[str, str], bool]
 
 
 class WebSocketFactory(WebSocketServerFactory):
-    """Makes WebSocketConnections. They get the whole head of a request at once, from an Entrance."""
+    """Makes WebSocketConnections. They get the whole head of a request at once, from an Entrance.
+
+    Raises:
+        ConfigError: an option cannot be understood.
+    """
 
     noisy = False
 
@@ -29,6 +34,7 @@ class WebSocketFactory(WebSocketServerFactory):
         self.hub = hub
         self.router = router
         self.allows = allows
+        self.proxies = known_proxies(options.forwarded_for)
         # Origins are checked in WebSocketConnection: Autobahn's patterns always want a port.
         self.setProtocolOptions(
             versions=[13],

@@ -48,16 +48,17 @@ def allowed_origins(texts: Collection[str]) -> frozenset[Origin]:
     return frozenset(origin for origin in origins.values() if origin is not None)
 
 
-def origin_is_allowed(text: str, host: str, allowed: Collection[Origin]) -> bool:
+def origin_is_allowed(text: str, host: str, allowed: Collection[Origin], scheme: str | None = None) -> bool:
     """Whether a page of this Origin header may connect; with no list, only to the host that it came from.
 
     ``host`` is the Host header. It need not name the port where that is the default of the page's scheme:
-    TLS may end at a proxy in front.
+    TLS may end at a proxy in front. Where it ends here, ``scheme`` is ``https``: a page that came without
+    TLS, and that anybody on the way may have written, is of another origin.
     """
     origin = parse_origin(text)
     if origin is None:
         return False
     if allowed:
         return origin in allowed
-    own = parse_origin(f"{origin.scheme}://{host.strip()}")
+    own = parse_origin(f"{scheme or origin.scheme}://{host.strip()}")
     return own == origin

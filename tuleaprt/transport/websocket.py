@@ -7,6 +7,7 @@ from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.forwarded import client_of
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS
 from tuleaprt.transport.lean import LeanProtocol
 from tuleaprt.transport.line import Line
@@ -68,6 +69,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         super().onFrameBegin()
 
     def onConnect(self, request: ConnectionRequest) -> str:
+        self._name_the_client()
         try:
             self._subprotocol = self._accept(request)
         except ConnectionDeny as denied:
@@ -145,6 +147,12 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         self.dropConnection(abort=True)
         # Autobahn does nothing where it has told the transport to close already.
         self.transport.abortConnection()
+
+    def _name_the_client(self) -> None:
+        """A proxy's connection is called by the client's address, too."""
+        peer = getattr(self.transport.getPeer(), "host", None)
+        if client := client_of(peer, self.http_request_data, self.factory.proxies):
+            self.peer = f"{client} via {self.peer}"
 
     def _accept(self, request: ConnectionRequest) -> str:
         """The subprotocol of a handshake.
