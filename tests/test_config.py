@@ -162,3 +162,8 @@ def test_no_secret_is_in_a_repr() -> None:
 def test_a_time_is_a_number_of_seconds_that_comes_to_an_end(seconds: str) -> None:
     (line,) = problems(None, ENVIRONMENT | {"TULEAPRT_WEBSOCKET__OPEN_TIMEOUT": seconds})
     assert line.startswith("TULEAPRT_WEBSOCKET__OPEN_TIMEOUT: [websocket] open_timeout: Expected `float`")
+
+
+@pytest.mark.parametrize("name", ["TULEAPRT_CONFIG", "TULEAPRT_DEBUG"])
+def test_what_the_command_line_reads_is_no_option(name: str) -> None:
+    assert load(None, {**ENVIRONMENT, name: "1"}) == load(None, ENVIRONMENT)

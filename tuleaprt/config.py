@@ -24,6 +24,9 @@ Algorithms = Annotated[tuple[Literal["HS256", "HS384", "HS512"], ...], msgspec.M
 
 MINIMUM_KEY_BYTES = 32
 
+NO_OPTIONS = ("TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
+"""What the command line reads from the environment; somebody may have it set where he starts the server."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Realtime:
@@ -211,7 +214,7 @@ def _from_file(path: Path | None, problems: list[str]) -> Given:
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> Given:
     given: Given = {}
     for name, text in environment.items():
-        if name.startswith("TULEAPRT_"):
+        if name.startswith("TULEAPRT_") and name not in NO_OPTIONS:
             section, _, option = name.removeprefix("TULEAPRT_").lower().partition("__")
             if section not in SECTIONS:
                 problems.append(f"{name}: there is no section [{section}]")
