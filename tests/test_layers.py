@@ -30,6 +30,18 @@ ALLOWED = {
     "audit": ("tuleaprt.wamp.auth", "twisted.logger"),
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),
+    "cli": (
+        "tuleaprt.cli",
+        "tuleaprt.config",
+        "tuleaprt.errors",
+        "tuleaprt.tuleap",
+        # check-config lets the server itself say what is wrong.
+        "tuleaprt.service.makeService",
+        "autobahn",
+        "jwt",
+        "twisted",
+    ),
+    "__main__": ("tuleaprt.cli.main",),
     "journal": (),
     "wamp": (
         "tuleaprt.errors",

@@ -44,11 +44,20 @@ class Process(protocol.ProcessProtocol):
         return int(self.transport.pid)  # type: ignore[union-attr]
 
     @classmethod
-    def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Process":
+    def start(
+        cls, arguments: Sequence[str], environment: Mapping[str, str], *, on_a_terminal: bool = False
+    ) -> "Process":
         process = cls()
         whole = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
         whole.pop("PRIVATE_KEY", None)
-        reactor.spawnProcess(process, arguments[0], list(arguments), {**whole, **environment}, str(ROOT))
+        reactor.spawnProcess(
+            process,
+            arguments[0],
+            list(arguments),
+            {**whole, **environment},
+            str(ROOT),
+            usePTY=on_a_terminal,
+        )
         return process
 
     def outReceived(self, data: bytes) -> None:
