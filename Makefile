@@ -19,7 +19,8 @@ run: .venv/run
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
 
 watch: .venv/run
-	@$(BIN)/python demo/watch.py $(TOPIC) $(URL)
+	@$(BIN)/python -m tuleaprt watch $(or $(TOPIC),org.tuleap.kanban.3) $(if $(URL),--url $(URL)) \
+		$(if $(TICKET),,--ticket-file .run/ticket)
 
 test: lint types unit
 
