@@ -82,6 +82,6 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f twisted/plugins/dropin.cache benchmarks/*.json benchmarks/*.png

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_twisted
+from coverage import Coverage
 
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import Server
 from tests.fakes import FIXTURES
 
-COMMAND = [sys.executable, "-m", "tuleaprt"]
+# What these processes run is measured when the tests are; pytest-cov gathers what they leave.
+MEASURED = ["-m", "coverage", "run", "--parallel-mode"] if Coverage.current() else []
+COMMAND = [sys.executable, *MEASURED, "-m", "tuleaprt"]
 KEY_FILE = {"TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key")}
 
 Tuleaprt = Callable[..., Process]
