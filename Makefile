@@ -20,7 +20,8 @@ run: .venv/run
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
 
 watch: .venv/run
-	@$(BIN)/python demo/watch.py $(TOPIC) $(URL)
+	@$(BIN)/python -m tuleaprt watch $(or $(TOPIC),org.tuleap.kanban.3) $(if $(URL),--url $(URL)) \
+		$(if $(TICKET),,--ticket-file .run/ticket)
 
 test: lint types docs unit
 
@@ -87,6 +88,6 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f twisted/plugins/dropin.cache benchmarks/*.json benchmarks/*.png

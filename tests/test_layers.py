@@ -76,6 +76,19 @@ ALLOWED = {
     "audit": ("tuleaprt.wamp.auth", "twisted.logger"),
     "faults": ("tuleaprt.metrics", "twisted.logger"),
     "listening": ("tuleaprt.errors", "twisted.internet"),
+    "cli": (
+        "tuleaprt.cli",
+        "tuleaprt.config",
+        "tuleaprt.errors",
+        "tuleaprt.loading",
+        "tuleaprt.tuleap",
+        # check-config lets the server itself say what is wrong.
+        "tuleaprt.service.makeService",
+        "autobahn",
+        "jwt",
+        "twisted",
+    ),
+    "__main__": ("tuleaprt.cli.main",),
     "journal": (),
     "tls": ("tuleaprt.config", "tuleaprt.errors", "cryptography", "OpenSSL", "twisted", "zope.interface"),
     "wamp": (

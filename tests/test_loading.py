@@ -213,3 +213,8 @@ def test_a_key_of_another_kind_is_said_with_the_rest(tmp_path: Path, key: str) -
         "PRIVATE_KEY: expected Tuleap's key, of 32 bytes or more, "
         "given a key that is none of Tuleap's: a public key, a certificate or a JWK"
     )
+
+
+@pytest.mark.parametrize("name", ["TULEAPRT_CONFIG", "TULEAPRT_DEBUG"])
+def test_what_the_command_line_reads_is_no_option(name: str) -> None:
+    assert load(None, {**ENVIRONMENT, name: "1"}) == load(None, ENVIRONMENT)

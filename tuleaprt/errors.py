@@ -4,6 +4,8 @@
 
     TuleaprtError
     ├── ConfigError            the server does not start
+    ├── CommandFailed          the command line could not do what it was asked to do
+    │   └── Unreachable            nobody answers there
     ├── InvalidMessage         a post is refused; nothing was journalled
     │   ├── MalformedMessage       its envelope cannot be read
     │   └── RefusedMessage         it can be read, but says something that is not accepted
@@ -40,6 +42,14 @@ class ConfigError(TuleaprtError):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class CommandFailed(TuleaprtError):
+    """What the command line was asked to do failed; the text says why and names no secret."""
+
+
+class Unreachable(CommandFailed):
+    """The server cannot be reached, or does not speak what it should; later it may."""
 
 
 class InvalidMessage(TuleaprtError):

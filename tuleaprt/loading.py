@@ -19,6 +19,9 @@ from tuleaprt.checks import check_key, faults
 from tuleaprt.config import EXPECTED, SECTIONS, Config, Realtime, hint, is_secret, toml
 from tuleaprt.errors import ConfigError
 
+NO_OPTIONS = ("TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
+"""What the command line reads from the environment; somebody may have it set where he starts the server."""
+
 MINIMUM_KEY_BYTES = 32
 LONGEST_SHOWN = 80
 A_KEY = f"Tuleap's key, of {MINIMUM_KEY_BYTES} bytes or more"
@@ -147,7 +150,7 @@ class _Reading:
     def _from_environment(self) -> dict[Place, tuple[str, Any]]:
         given: dict[Place, tuple[str, Any]] = {}
         for name, text in self._environment.items():
-            if name.startswith("TULEAPRT_"):
+            if name.startswith("TULEAPRT_") and name not in NO_OPTIONS:
                 section, _, option = name.removeprefix("TULEAPRT_").lower().partition("__")
                 if section not in SECTIONS:
                     self.problems.append(f"{_name(name)}: there is no section [{_name(section)}]")

@@ -50,14 +50,22 @@ class Process(protocol.ProcessProtocol):
         environment: Mapping[str, str],
         files: Mapping[int, int] | None = None,
         folder: Path = ROOT,
+        *,
+        on_a_terminal: bool = False,
     ) -> "Process":
         """``files``: by their number there, the files of this process that it is to have."""
         process = cls()
         whole = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
         whole.pop("PRIVATE_KEY", None)
-        pipes: dict[int, Any] = {0: "w", 1: "r", 2: "r", **(files or {})}
+        pipes: dict[int, Any] | None = {0: "w", 1: "r", 2: "r", **(files or {})}
         reactor.spawnProcess(
-            process, arguments[0], list(arguments), {**whole, **environment}, str(folder), childFDs=pipes
+            process,
+            arguments[0],
+            list(arguments),
+            {**whole, **environment},
+            str(folder),
+            usePTY=on_a_terminal,
+            childFDs=None if on_a_terminal else pipes,
         )
         return process
 

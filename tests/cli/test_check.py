@@ -1,0 +1,58 @@
+"""``tuleaprt check-config``: what the server would say, and have."""
+
+import tomllib
+from pathlib import Path
+
+import pytest_twisted
+
+from tests.cli.conftest import KEY_FILE, Tuleaprt
+from tests.fakes import KEY
+
+ensure = pytest_twisted.ensureDeferred
+SHIPPED = Path(__file__).parent.parent.parent / "etc" / "tuleaprt.toml"
+
+
+@ensure
+async def test_the_shipped_file_is_good_and_printed_as_it_is(alone: Tuleaprt) -> None:
+    process = alone("check-config", str(SHIPPED), PRIVATE_KEY="k" * 88)
+    assert await process.ended() == 0
+    assert tomllib.loads("\n".join(process.lines)) == tomllib.loads(SHIPPED.read_text())
+
+
+@ensure
+async def test_the_environment_counts(alone: Tuleaprt) -> None:
+    process = alone("check-config", TULEAPRT_LIMITS__MAX_CONNECTIONS="7", **KEY_FILE)
+    assert await process.ended() == 0
+    assert tomllib.loads("\n".join(process.lines))["limits"]["max_connections"] == 7
+
+
+@ensure
+async def test_attack_secrets_are_not_printed(tmp_path: Path, alone: Tuleaprt) -> None:
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text('[realtime]\npost_secret = "open sesame"\n')
+    process = alone("check-config", TULEAPRT_CONFIG=str(path), **KEY_FILE)
+    assert await process.ended() == 0
+    whole = "\n".join(process.lines)
+    assert tomllib.loads(whole)["realtime"]["post_secret"] == "(set)"
+    assert "sesame" not in whole
+    assert KEY.decode() not in whole
+
+
+@ensure
+async def test_all_mistakes_are_said_one_line_each(tmp_path: Path, alone: Tuleaprt) -> None:
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text('[limits]\nmax_outbox = "many"\n[listen]\npubic = []\n')
+    process = alone("check-config", str(path), **KEY_FILE)
+    assert await process.ended() == 1
+    assert process.lines == [
+        f"tuleaprt: {path}: [limits] max_outbox: Expected `int`, got `str`",
+        f"tuleaprt: {path}: [listen] pubic: there is no such option",
+    ]
+
+
+@ensure
+async def test_an_endpoint_that_only_the_server_understands_is_looked_at_too(alone: Tuleaprt) -> None:
+    process = alone("check-config", TULEAPRT_LISTEN__DEBUG='["tcp:2997"]', **KEY_FILE)
+    assert await process.ended() == 1
+    assert len(process.lines) == 1
+    assert process.lines[0].startswith("tuleaprt: [listen] debug")

@@ -1,0 +1,1 @@
+"""``tuleaprt``: the command line of administrators."""

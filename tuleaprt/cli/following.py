@@ -1,0 +1,112 @@
+"""Following a topic over any number of sessions, and missing nothing (docs/wamp.rst, "What was missed")."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from autobahn.wamp.types import CallResult, EventDetails, SubscribeOptions
+
+from tuleaprt.cli.session import Session
+from tuleaprt.tuleap.topics import room_id
+
+REMEMBERED = 10_000
+"""How many of the last publications are known again when they come once more."""
+
+
+class Event(NamedTuple):
+    """One EVENT, or one of the history."""
+
+    publication: int
+    topic: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+class Known:
+    """The last publications that were shown. Several subscriptions may bring the same."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[int, None] = OrderedDict()
+
+    def is_new(self, publication: int) -> bool:
+        """Whether it was not known; now it is."""
+        if publication in self._ids:
+            return False
+        self._ids[publication] = None
+        if len(self._ids) > REMEMBERED:
+            self._ids.popitem(last=False)
+        return True
+
+
+class Following:
+    """One topic or prefix: where in its history the reader is.
+
+    ``show`` gets each event once; ``lost`` is called when events are missing and cannot be had any more.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        *,
+        is_prefix: bool,
+        known: Known,
+        show: Callable[[Event], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self.topic = topic
+        self._match = "prefix" if is_prefix else "exact"
+        self._known = known
+        self._show = show
+        self._lost = lost
+        self._position: int | None = None
+        self._early: list[Event] = []
+        self._is_live = False
+
+    async def subscribe(self, session: Session) -> None:
+        """Subscribe, and show first what was missed since the last session.
+
+        Raises:
+            ApplicationError: the server does not allow it, or the session has ended meanwhile.
+        """
+        self._early, self._is_live = [], False
+        options = SubscribeOptions(match=self._match, details=True)
+        subscription = await session.subscribe(self._received, self.topic, options=options)
+
+        async def history(**conditions: int) -> CallResult:
+            return await session.ask("wamp.subscription.get_events", subscription.id, **conditions)
+
+        if self._position is not None:
+            await self._catch_up(history)
+        if self._position is None:
+            self._position = (await history(limit=0)).kwresults["position"]
+        for event in self._early:
+            self._take(event)
+        self._early, self._is_live = [], True
+
+    async def _catch_up(self, history: Callable[..., Any]) -> None:
+        while True:
+            missed = await history(after_publication=self._position)
+            if missed.kwresults.get("position_lost"):
+                self._position = None
+                self._lost(self.topic)
+                return
+            for row in missed.results:
+                topic = row["details"].get("topic", self.topic)
+                self._take(Event(row["publication"], topic, row["args"], row["kwargs"]))
+            if not missed.kwresults.get("more"):
+                self._position = missed.kwresults["position"]
+                return
+
+    def _received(self, *args: Any, details: EventDetails, **kwargs: Any) -> None:
+        event = Event(details.publication, details.topic or self.topic, list(args), kwargs)
+        if self._is_live:
+            self._take(event)
+        else:
+            self._early.append(event)
+
+    def _take(self, event: Event) -> None:
+        if room_id(event.topic) is not None:
+            # Meta events are in no history.
+            self._position = event.publication
+        if self._known.is_new(event.publication):
+            self._show(event)

@@ -1,0 +1,166 @@
+"""``tuleaprt sessions``: who is connected, and who is to go."""
+
+import argparse
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from autobahn.wamp.exception import ApplicationError
+
+from tuleaprt.cli.http import request
+from tuleaprt.cli.screen import BOLD, Screen, printable
+from tuleaprt.cli.session import Session, connect, run
+from tuleaprt.cli.settings import add_session, configuration, private_url, session_settings
+from tuleaprt.errors import CommandFailed
+from tuleaprt.tuleap.topics import parse_id
+
+COLUMNS = (("session", 16), ("user", 10), ("role", 8), ("transport", 24), ("peer", 0))
+OK = 200
+
+Command = Callable[[Session], Awaitable[int]]
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "sessions",
+        help="list, count and end sessions",
+        description="List, count and end the sessions of the server, other than the one that this takes"
+        " itself. It needs an operator's ticket.",
+    )
+    _add_listing(parser)
+    parser.set_defaults(command=list_sessions)
+    actions = parser.add_subparsers(title="what to do", metavar="ACTION")
+    # What is left out after the action may have been said before it.
+    listing = actions.add_parser("list", help="a table of them (the default)", description="A table of all.")
+    _add_listing(listing, argparse.SUPPRESS)
+    counting = actions.add_parser("count", help="how many there are", description="Print how many there are.")
+    add_session(counting, argparse.SUPPRESS)
+    counting.set_defaults(command=count_sessions)
+    _add_killing(actions)
+
+
+def _add_listing(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=default or False,
+        help="one JSON object a line, as wamp.session.get says",
+    )
+    add_session(parser, default)
+
+
+def _add_killing(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "kill",
+        help="end sessions, or all of a user",
+        description="End sessions: their pages are told to stay away, but the user may load them again. With"
+        " --user, end all sessions of a user and refuse the tickets that he has: he is out until Tuleap gives"
+        " him a new one, with the rights that he has then.",
+    )
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("ids", metavar="ID", nargs="*", type=_id, default=[], help="the id of a session")
+    who.add_argument("--user", metavar="USER_ID", type=_id, help="the user's number in Tuleap")
+    parser.add_argument(
+        "--private-url",
+        metavar="URL",
+        help="for --user: the private site (default: the first tcp endpoint of [listen] private)",
+    )
+    add_session(parser, argparse.SUPPRESS)
+    parser.set_defaults(command=kill_sessions)
+
+
+def list_sessions(arguments: argparse.Namespace) -> int:
+    screen = Screen(sys.stdout)
+
+    async def show(session: Session) -> int:
+        if not arguments.json:
+            screen.line(_row(screen, {name: name.upper() for name, _ in COLUMNS}, BOLD))
+        for id in (await session.ask("wamp.session.list")).results[0]:
+            if id != session.session_id and (found := await _details(session, id)) is not None:
+                screen.line(json.dumps(found) if arguments.json else _row(screen, _cells(found)))
+        return 0
+
+    return _with_session(arguments, show)
+
+
+def count_sessions(arguments: argparse.Namespace) -> int:
+    async def count(session: Session) -> int:
+        print((await session.ask("wamp.session.count")).results[0] - 1)
+        return 0
+
+    return _with_session(arguments, count)
+
+
+def kill_sessions(arguments: argparse.Namespace) -> int:
+    if arguments.user is not None:
+        return _revoke(arguments)
+
+    async def kill(session: Session) -> int:
+        status = 0
+        for id in arguments.ids:
+            try:
+                await session.ask("wamp.session.kill", id)
+                print(f"session {id} has been ended")
+            except ApplicationError as error:
+                print(f"session {id}: {printable(error.error_message())}", file=sys.stderr)
+                status = 1
+        return status
+
+    return _with_session(arguments, kill)
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    _, _, ticket = session_settings(arguments)
+    url = private_url(arguments.private_url, configuration(arguments, with_key=False), "--private-url")
+    answer = request(url, "DELETE", f"/sessions/{arguments.user}", bearer=ticket())
+    if answer.status != OK:
+        raise CommandFailed(f"the server refuses: {answer.status} {printable(answer.body)}")
+    print(f"the sessions of user {arguments.user} have been ended, and the tickets that he has are refused")
+    return 0
+
+
+def _with_session(arguments: argparse.Namespace, command: Command) -> int:
+    config, url, ticket = session_settings(arguments)
+
+    async def work(reactor: Any) -> int:
+        session = await connect(reactor, url, config.realtime.realm, ticket())
+        status = await command(session)
+        session.leave()
+        await session.ended
+        return status
+
+    return run(work)
+
+
+async def _details(session: Session, id: int) -> dict[str, Any] | None:
+    """None: it has ended meanwhile."""
+    try:
+        found: dict[str, Any] = (await session.ask("wamp.session.get", id)).results[0]
+        return found
+    except ApplicationError as error:
+        if error.error == ApplicationError.NO_SUCH_SESSION:
+            return None
+        raise
+
+
+def _cells(details: dict[str, Any]) -> dict[str, str]:
+    transport = details.get("transport") or {}
+    return {
+        "session": str(details["session"]),
+        "user": str(details["authid"]),
+        "role": str(details["authrole"]),
+        "transport": f"{transport.get('type')} {transport.get('protocol')}",
+        "peer": str(transport.get("peer")),
+    }
+
+
+def _row(screen: Screen, cells: dict[str, str], colour: str = "") -> str:
+    line = "  ".join(cells[name].ljust(width) for name, width in COLUMNS).rstrip()
+    return screen.coloured(line, colour) if colour else printable(line)
+
+
+def _id(text: str) -> int:
+    if (id := parse_id(text)) is None:
+        raise argparse.ArgumentTypeError("it is a whole number from 1 to 2^53-1")
+    return id

@@ -1,0 +1,127 @@
+"""Where the commands find the server, the key and a ticket.
+
+Neither keys nor tickets are ever arguments, where other users of the machine could read them (``ps``).
+"""
+
+import os
+import re
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tuleaprt.cli.tickets import OPERATOR_SECONDS, mint
+from tuleaprt.config import Config
+from tuleaprt.errors import CommandFailed
+from tuleaprt.loading import load
+
+CONFIG = "TULEAPRT_CONFIG"
+TICKET = "TICKET"
+
+OPERATOR_ID = 1
+"""The user whose sessions the command line opens; Tuleap's own users begin at 101."""
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+
+
+def add_config(parser: ArgumentParser, default: str | None = None) -> None:
+    parser.add_argument(
+        "--config",
+        default=default,
+        metavar="FILE",
+        help=f"the server's configuration file (default: ${CONFIG}, or the server's defaults)",
+    )
+
+
+def add_session(parser: ArgumentParser, default: str | None = None) -> None:
+    """The options of whoever opens a WAMP session."""
+    add_config(parser, default)
+    parser.add_argument(
+        "--url",
+        default=default,
+        metavar="URL",
+        help="the server's WebSocket, ws://… or wss://… (default: the first tcp endpoint of [listen] public)",
+    )
+    parser.add_argument(
+        "--ticket-file",
+        default=default,
+        metavar="FILE",
+        help=f"a file with the ticket to show (default: ${TICKET}, or an operator's, made with the key)",
+    )
+
+
+def configuration(arguments: Namespace, *, with_key: bool) -> Config:
+    """The configuration that the server has, too. Without its key, whoever may not read that may ask.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    environment = dict(os.environ)
+    if not with_key:
+        environment["PRIVATE_KEY"] = "-" * 64
+    return load(config_path(arguments.config), environment)
+
+
+def config_path(given: str | None) -> Path | None:
+    path = given or os.environ.get(CONFIG)
+    return Path(path) if path else None
+
+
+def session_settings(arguments: Namespace) -> tuple[Config, str, Callable[[], str]]:
+    """The configuration, the URL of the WebSocket, and what gives a ticket for each new session.
+
+    Raises:
+        ConfigError: the configuration or the key cannot be used.
+        CommandFailed: there is no URL.
+    """
+    is_given = bool(arguments.ticket_file or os.environ.get(TICKET))
+    config = configuration(arguments, with_key=not is_given)
+    url = arguments.url or f"ws://{_address('public', config.listen.public, '--url')}/ws"
+    if arguments.ticket_file:
+        return config, url, lambda: read_secret(arguments.ticket_file)
+    if is_given:
+        return config, url, lambda: os.environ[TICKET].strip()
+    return config, url, lambda: operator_ticket(config)
+
+
+def operator_ticket(config: Config) -> str:
+    return mint(config, OPERATOR_ID, seconds=OPERATOR_SECONDS, is_operator=True, now=time.time())
+
+
+def private_url(given: str | None, config: Config, option: str) -> str:
+    """
+    Raises:
+        CommandFailed: there is none.
+    """
+    return given or f"http://{_address('private', config.listen.private, option)}"
+
+
+def read_secret(name: str) -> str:
+    """
+    Raises:
+        CommandFailed: the file cannot be read, or holds nothing that could be sent.
+    """
+    try:
+        secret = Path(name).read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise CommandFailed(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret or not secret.isprintable():
+        raise CommandFailed(f"{name}: there is no ticket or secret in it")
+    return secret
+
+
+def _address(name: str, endpoints: Iterable[str], option: str) -> str:
+    """Host and port of the first of Twisted's endpoint strings that has them."""
+    for endpoint in endpoints:
+        kind, *parts = [re.sub(r"\\(.)", r"\1", it) for it in re.split(r"(?<!\\):", endpoint)]
+        named = dict(part.split("=", 1) for part in parts if "=" in part)
+        port = named.get("port") or (parts[0] if parts else "")
+        if kind in ("tcp", "tcp4", "tcp6") and port.isdecimal() and int(port):
+            host = named.get("interface", "::" if kind == "tcp6" else "")
+            host = _EVERYWHERE.get(host, host)
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    raise CommandFailed(
+        f"[listen] {name} has no tcp endpoint with a port; say with {option} where the server is"
+    )
