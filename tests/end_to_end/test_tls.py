@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from twisted.internet.threads import deferToThread
 from tests.certificates import Authority, Pem
 from tests.end_to_end.clients import Node, WampError
 from tests.end_to_end.crowd import Crowd, Reader
-from tests.end_to_end.processes import TWISTD, Process
+from tests.end_to_end.processes import PATIENCE_SECONDS, TWISTD, Process
 from tests.end_to_end.server import ANY_PORT, Server
 from tests.fakes import KANBAN, body, ticket
 
@@ -53,8 +54,9 @@ class Tls(NamedTuple):
 
     async def until(self, client: ssl.SSLContext, serial: int) -> None:
         """Connect again and again, as the files are looked at when somebody does, until it is this one."""
+        end = time.monotonic() + PATIENCE_SECONDS
         while await self.serial(client) != serial:
-            pass
+            assert time.monotonic() < end, "\n".join(self.server.process.lines)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +130,7 @@ async def test_browsers_refuse_a_certificate_that_has_expired_until_there_is_ano
     await tls.until(client, brief.serial)
     open_one = await deferToThread(lambda: Reader(tls.port, tls=client).join())
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
-        while True:
-            await tls.serial(client)
+        await tls.until(client, 0)
     node = Node(NODE_EXTRA_CA_CERTS=str(authority.root))
     page = node.client(f"wss://127.0.0.1:{tls.port}/ws")
     with pytest.raises(WampError, match="unreachable"):
@@ -139,11 +140,12 @@ async def test_browsers_refuse_a_certificate_that_has_expired_until_there_is_ano
     assert len(await deferToThread(open_one.receive, 1)) == 1
     good = authority.leaf()
     tls.write(good)
-    while True:
+    said = tls.server.process.written(f"serial {good.serial:X}$")
+    while not said.called:
         # Who refuses it has connected, so the files are looked at.
         with suppress(ssl.SSLCertVerificationError):
-            assert await tls.serial(client) == good.serial
-            break
+            await tls.serial(client)
+    assert await tls.serial(client) == good.serial
     await node.client(f"wss://127.0.0.1:{tls.port}/ws").open(ticket())
     open_one.close()
     await node.process.stop("KILL")
