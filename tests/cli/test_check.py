@@ -16,7 +16,9 @@ SHIPPED = Path(__file__).parent.parent.parent / "etc" / "tuleaprt.toml"
 async def test_the_shipped_file_is_good_and_printed_as_it_is(alone: Tuleaprt) -> None:
     process = alone("check-config", str(SHIPPED), PRIVATE_KEY="k" * 88)
     assert await process.ended() == 0
-    assert tomllib.loads("\n".join(process.lines)) == tomllib.loads(SHIPPED.read_text())
+    shipped = tomllib.loads(SHIPPED.read_text())
+    shipped["realtime"]["post_secret"] = "(not set)"
+    assert tomllib.loads("\n".join(process.lines)) == shipped
 
 
 @ensure
@@ -45,7 +47,7 @@ async def test_all_mistakes_are_said_one_line_each(tmp_path: Path, alone: Tuleap
     process = alone("check-config", str(path), **KEY_FILE)
     assert await process.ended() == 1
     assert process.lines == [
-        f"tuleaprt: {path}: [limits] max_outbox: Expected `int`, got `str`",
+        f'tuleaprt: {path}: [limits] max_outbox: expected a whole number, 1 or more, given "many"',
         f"tuleaprt: {path}: [listen] pubic: there is no such option",
     ]
 
@@ -55,4 +57,4 @@ async def test_an_endpoint_that_only_the_server_understands_is_looked_at_too(alo
     process = alone("check-config", TULEAPRT_LISTEN__DEBUG='["tcp:2997"]', **KEY_FILE)
     assert await process.ended() == 1
     assert len(process.lines) == 1
-    assert process.lines[0].startswith("tuleaprt: [listen] debug")
+    assert "[listen] debug" in process.lines[0]
