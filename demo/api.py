@@ -102,6 +102,9 @@ class Api:
     def _groups(self, asked: Asked) -> frozenset[str]:
         return self._tuleap.directory.groups(asked.user_id)
 
+    def _permissions(self, asked: Asked) -> dict[str, bool]:
+        return {"may_edit": MEMBERS in self._groups(asked)}
+
     def _must_be_member(self, asked: Asked) -> None:
         if MEMBERS not in self._groups(asked):
             raise Refused("only members of the project may do that")
@@ -141,7 +144,8 @@ class Api:
 
     def _kanban(self, asked: Asked) -> Answer:
         self._board(asked)
-        return self._tuleap.kanban.as_json(asked.user_id, self._groups(asked)), []
+        board = self._tuleap.kanban.as_json(asked.user_id, self._groups(asked))
+        return board | self._permissions(asked), []
 
     def _board(self, asked: Asked) -> None:
         if asked.ids[0] != self._tuleap.kanban.id:
@@ -200,7 +204,8 @@ class Api:
     def _campaign(self, asked: Asked) -> Answer:
         if asked.ids[0] != self._tuleap.campaign.id:
             raise NotFound(f"campaign {asked.ids[0]}")
-        return self._tuleap.campaign.as_json(asked.user_id, self._groups(asked)), []
+        campaign = self._tuleap.campaign.as_json(asked.user_id, self._groups(asked))
+        return campaign | self._permissions(asked), []
 
     def _rename_campaign(self, asked: Asked) -> Answer:
         self._must_be_member(asked)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
-NEEDED = ("python3", "node", "npm", "curl", "systemd-socket-activate", "cc")
+NEEDED = ("python3", "node", "npm", "curl", "chromium", "systemd-socket-activate", "cc")
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("node", "nodejs"),
         ("npm", "npm"),
         ("curl", "curl"),
+        ("chromium", "chromium"),
         ("systemd-socket-activate", "systemd"),
         ("cc", "gcc libc6-dev libssl-dev"),
     ],

@@ -38,8 +38,14 @@ export class Board {
     this._columns = (board?.columns ?? []).map((column) => ({ ...column, cards: [] }));
     for (const item of board?.items ?? []) this._put(item);
     this._label = board?.label;
+    this._mayEdit = board?.may_edit ?? false;
     if (board) this._draw();
     else this._drawNothing();
+  }
+
+  /** What an event names, in words. */
+  nameOf(columnId) {
+    return this._column(columnId)?.label ?? columnId;
   }
 
   _column(id) {
@@ -161,11 +167,12 @@ export class Board {
   _draw() {
     if (this._list.parentElement !== this._root) {
       this._title = h("h1", { id: "board-title" });
-      const rename = h("button", { type: "button", className: "quiet", onclick: () => this._askBoard() }, "Rename");
-      const add = h("button", { type: "button", onclick: () => this._askNewColumn() }, "Add a column");
+      const rename = h("button", { type: "button", className: "quiet structure", onclick: () => this._askBoard() }, "Rename");
+      const add = h("button", { type: "button", className: "structure", onclick: () => this._askNewColumn() }, "Add a column");
       this._root.replaceChildren(h("div", { className: "heading" }, this._title, rename, add), this._list);
     }
     this._title.textContent = this._label;
+    this._root.classList.toggle("looking-on", !this._mayEdit);
     setChildren(this._list, this._columns.map((column) => this._drawColumn(column)));
   }
 
@@ -198,7 +205,7 @@ export class Board {
 
   _newColumn(column) {
     const title = `title-${column.id}`;
-    const edit = h("button", { type: "button", className: "quiet", "aria-label": `Edit ${column.label}`, onclick: () => this._askColumn(column.id) }, "…");
+    const edit = h("button", { type: "button", className: "quiet structure", "aria-label": `Edit ${column.label}`, onclick: () => this._askColumn(column.id) }, "…");
     const form = h("form", { className: "add", onsubmit: (event) => (event.preventDefault(), this._create(form, column)) },
       h("input", { name: "label", maxLength: 250, required: true, autocomplete: "off", placeholder: "New card", "aria-label": `New card in ${column.label}` }),
       h("label", { title: "Only testers and administrators see it" }, h("input", { type: "checkbox", name: "restricted" }), " confidential"),
@@ -296,7 +303,7 @@ export class Board {
 
   _askCard(id) {
     const card = this._cards.get(id);
-    const label = h("textarea", { name: "label", rows: 4, maxLength: 250, value: card.label });
+    const label = h("textarea", { name: "label", rows: 6, maxLength: 250, value: card.label });
     const column = h("select", { name: "column" },
       this._columns.map((it) => h("option", { value: it.id, selected: it === this._where(id) }, it.label)));
     const save = () => {

@@ -29,6 +29,7 @@ export class Campaign {
     const campaign = await find(`testmanagement_campaigns/${this._room.id}`);
     this._isThere = campaign !== null;
     this._label = campaign?.label;
+    this._mayEdit = campaign?.may_edit ?? false;
     this._executions = new Map((campaign?.executions ?? []).map((it) => [it.id, it]));
     this._elements.clear();
     if (!this._executions.has(this._current)) this._keep(null);
@@ -116,6 +117,7 @@ export class Campaign {
     }
     if (!this._frame) this._build();
     this._title.textContent = this._label;
+    this._root.classList.toggle("looking-on", !this._mayEdit);
     setChildren(this._frame.querySelector(".tests"), [...this._executions.values()].map((it) => this._drawTest(it)));
     this._drawProgress();
     this._drawPodium();
@@ -125,8 +127,8 @@ export class Campaign {
     this._title = h("h1", { id: "campaign-title" });
     this._progress = h("div", { className: "progress" });
     this._podium = h("div", { className: "podium", "aria-label": "Podium", role: "group" });
-    const rename = h("button", { type: "button", className: "quiet", onclick: () => this._askName() }, "Rename");
-    const add = h("button", { type: "button", onclick: () => this._askTest() }, "Add a test");
+    const rename = h("button", { type: "button", className: "quiet structure", onclick: () => this._askName() }, "Rename");
+    const add = h("button", { type: "button", className: "structure", onclick: () => this._askTest() }, "Add a test");
     this._frame = h("div", { className: "campaign" },
       h("div", { className: "list" }, this._progress, h("ul", { className: "tests", "aria-label": "Tests" })),
       h("aside", { "aria-labelledby": "podium-title" }, h("h2", { id: "podium-title" }, "Podium"), this._podium));
@@ -195,7 +197,7 @@ export class Campaign {
       execution.bugs.length ? h("ul", { className: "bugs" }, execution.bugs.map(({ xref, title }) => h("li", {}, h("code", {}, xref), ` ${title}`))) : null,
       h("form", { className: "report", onsubmit: report }, bug, h("button", { "data-key": "report" }, "Report")),
       h("div", { className: "actions" },
-        h("button", { type: "button", className: "quiet", onclick: remove, "data-key": "remove" }, "Remove the test"),
+        h("button", { type: "button", className: "quiet structure", onclick: remove, "data-key": "remove" }, "Remove the test"),
         h("button", { type: "button", className: "quiet", onclick: () => this._close(), "data-key": "leave" }, "Leave the test")));
   }
 
@@ -206,7 +208,7 @@ export class Campaign {
       return;
     }
     const step = ({ user, score, rank, place }) =>
-      h("li", { className: `place-${place}`, "data-user": user.id, "data-score": score },
+      h("li", { className: `place-${place} rank-${rank}`, "data-user": user.id, "data-score": score },
         avatar(user), h("span", { className: "name" }, user.real_name),
         h("span", { className: "step" }, h("b", {}, PLACES[rank - 1] ?? `${rank}th`), h("span", {}, `${score} point${score === 1 ? "" : "s"}`)));
     const line = ({ user, score, rank }) =>

@@ -7,8 +7,8 @@ const KEPT = 50;
 const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** What an event is about, in a few words. */
-function about(cmd, data) {
-  if (cmd === "kanban_item:move") return `card ${data.artifact_id} → ${data.in_column}`;
+function about(cmd, data, nameOf) {
+  if (cmd === "kanban_item:move") return `card ${data.artifact_id} → ${nameOf(data.in_column)}`;
   if (cmd.startsWith("kanban_item:")) return `card ${data.artifact_id}`;
   if (cmd === "kanban_column:create" || cmd === "kanban_column:edit") return `column ${data.label ?? data.id}`;
   if (cmd === "testmanagement_user:presence") {
@@ -22,8 +22,10 @@ function about(cmd, data) {
 }
 
 export class Events {
-  constructor(log, more) {
+  /** `nameOf`: a column's label by its id. */
+  constructor(log, more, nameOf = (id) => id) {
     this._log = log;
+    this._nameOf = nameOf;
     more.addEventListener("click", () => {
       const isOpen = log.classList.toggle("open");
       more.setAttribute("aria-expanded", isOpen);
@@ -38,7 +40,7 @@ export class Events {
       { "data-cmd": cmd, "data-publication": publication },
       h("time", {}, TIME.format(receivedAt)),
       h("code", {}, cmd),
-      h("span", { className: "about" }, about(cmd, data)),
+      h("span", { className: "about" }, about(cmd, data, this._nameOf)),
       latency,
       h("span", { className: "publication", title: "publication" }, String(publication)),
     );
@@ -52,6 +54,9 @@ export class Events {
   async _measure(publication, receivedAt, latency) {
     const { posted_at: postedAt } = (await find(`posts/${publication}`).catch(() => null)) ?? {};
     if (postedAt) latency.textContent = `${Math.max(receivedAt - postedAt, 0).toFixed(1)} ms`;
-    else latency.textContent = "server’s own";
+    else {
+      latency.textContent = "–";
+      latency.title = "made by the server itself, which says no time";
+    }
   }
 }

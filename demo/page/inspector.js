@@ -57,13 +57,13 @@ class Inspector {
 
   _drawSession({ session, authid, authrole, transport }) {
     const isOwn = session === this._session.id;
-    const end = h("button", { type: "button", className: "quiet", onclick: () => this._session.call("wamp.session.kill", [session]).catch(() => {}) }, "End");
+    const end = h("button", { type: "button", className: "quiet compact", onclick: () => this._session.call("wamp.session.kill", [session]).catch(() => {}) }, "End");
     return h("tr", { "data-session": session },
       h("td", {}, h("code", {}, String(session))),
-      h("td", {}, this._users.get(authid)?.real_name ?? authid),
+      h("td", {}, this._users.get(authid)?.real_name ?? `${authrole} ${authid}`),
       h("td", {}, authrole),
-      h("td", {}, `${transport.type} ${transport.protocol ?? ""}`),
-      h("td", {}, h("code", {}, transport.peer ?? "")),
+      h("td", {}, h("code", { title: transport.type }, transport.protocol ?? transport.type)),
+      h("td", {}, h("code", {}, transport.peer?.replace(/^tcp\d:/, "") ?? "")),
       h("td", {}, isOwn ? "this page" : end));
   }
 }

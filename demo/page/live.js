@@ -7,6 +7,15 @@ import { h, notify } from "./dom.js";
 import { Events } from "./events.js";
 
 const STATES = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
+const REASONS = {
+  lost: "the line was lost",
+  cut: "the line was cut",
+  unanswered: "the server does not answer",
+  "org.tuleap.error.token_expired": "the ticket has expired",
+  "org.tuleap.close.revoked": "the ticket was revoked",
+  "org.tuleap.close.replaced": "this window is open elsewhere",
+  "wamp.close.killed": "an operator has ended the session",
+};
 const EXPIRING_SECONDS = 3;
 
 const element = (id) => document.getElementById(id);
@@ -23,8 +32,8 @@ function showState(state, { reason, retryIn } = {}) {
   badge.dataset.state = document.body.dataset.state = state;
   badge.textContent = STATES[state];
   const pause = retryIn ? `, next try in ${retryIn.toFixed(1)} s` : "";
-  badge.title = reason ? `${reason}${pause}` : "";
-  notify(state === "live" || state === "connecting" ? "" : `${STATES[state]}: ${reason}${pause}. Changes of others are not shown meanwhile.`);
+  const isWell = state === "live" || state === "connecting";
+  notify(isWell ? "" : `${STATES[state]}: ${REASONS[reason] ?? reason}${pause}. Changes of others are not shown meanwhile.`);
 }
 
 function showView() {
@@ -78,8 +87,8 @@ async function start() {
   const me = showUsers(users);
   const { connect } = await import("./client/tuleaprt-client.js");
   const connection = connect({ url: config.url, realm: config.realm, getTicket, uuid });
-  const events = new Events(element("log"), element("more"));
   const board = new Board(element("board"), connection.board(config.kanban), users);
+  const events = new Events(element("log"), element("more"), (id) => board.nameOf(id));
   const campaign = new Campaign(element("campaign"), connection.campaign(config.campaign), me);
 
   connection.on("state", showState);

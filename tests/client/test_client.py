@@ -15,7 +15,9 @@ HERE = ROOT / "tests" / "client"
 
 def node(*arguments: str, **environment: str) -> Process:
     assert shutil.which("node"), "Node is missing: .ci/require test says what to install"
-    assert (ROOT / "node_modules" / "autobahn").is_dir(), "autobahn-js is missing: type make node_modules/.ready"
+    assert (ROOT / "node_modules" / "autobahn").is_dir(), (
+        "autobahn-js is missing: type make node_modules/.ready"
+    )
     return Process.start(["/usr/bin/env", "node", *arguments], environment)
 
 

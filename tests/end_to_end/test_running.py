@@ -69,6 +69,26 @@ async def test_the_ticket_of_make_run_is_signed_with_the_configured_key(tmp_path
 
 
 @ensure
+async def test_make_run_shows_a_live_page_and_takes_it_away_again(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], ANYWHERE)
+    port = int((await run.written(r"^  Look at it: http://127\.0\.0\.1:(\d+)$"))[1])
+    await run.written("Ctrl-C stops the server")
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    assert await run.stop("INT") == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@ensure
+async def test_there_is_no_live_page_beside_a_configured_key(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], {**ANYWHERE, **KEY_FILE})
+    await run.written("Ctrl-C stops the server")
+    assert await run.stop("INT") == 0
+    assert "Look at it" not in "\n".join(run.lines)
+
+
+@ensure
 async def test_ctrl_c_on_a_terminal_stops_it_without_noise(tmp_path: Path) -> None:
     # On a terminal the whole foreground group gets the signal, and impatient people press twice.
     run = Process.start(["/usr/bin/setsid", *RUN, "--state", str(tmp_path)], ANYWHERE)
