@@ -61,8 +61,20 @@ def test_it_listens_on_its_two_sites(reactor: MemoryReactorClock, log: Log) -> N
     assert [line for line in log.lines if "site listens" in line or "ready" in line] == [
         "private site listens on 0.0.0.0:2999",
         "public site listens on 0.0.0.0:2998",
-        "tuleaprt is ready",
     ]
+
+
+def test_it_is_ready_when_the_reactor_runs_and_signals_are_handled(
+    reactor: MemoryReactorClock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    made = service(reactor)
+    made.privilegedStartService()
+    made.startService()
+    assert "tuleaprt is ready" not in log.lines
+    for hook, args, kwargs in reactor.whenRunningHooks:
+        hook(*args, **kwargs)
+    assert "tuleaprt is ready" in log.lines
 
 
 def test_it_stops_listening_and_leaves_nothing_to_call(reactor: MemoryReactorClock) -> None:

@@ -224,7 +224,11 @@ class TuleaprtService(Service):
                 files=files,
                 wanted=wanted,
             )
-        self._reactor.callWhenRunning(self._exit_with_0)
+        # Not before: a SIGINT while the reactor installs its handlers would leave it without any.
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        self._exit_with_0()
         self._notify.ready()
         self.log.info("tuleaprt is ready")
 
