@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { BOSSES, HeldClock, MEMBERS, ask, becomes, heard, leave, open, post, presence, ticket, update, userOf } from "./real.mjs";
+import { BOSSES, HeldClock, MEMBERS, ask, leave } from "./real.mjs";
+import { becomes, heard, open, post, presence, ticket, update, userOf } from "./real.mjs";
 
 afterEach(leave);
 
@@ -78,11 +79,11 @@ test("presence appears, changes and leaves; the podium follows", async () => {
   await heard(others, "live");
 
   for (const [change, expected] of [
-    [presence(ALICE, 39), ["39", [alice]]],
-    [presence(ALICE, 40, "39"), ["40", [alice]]],
+    [() => presence(ALICE, 39), ["39", [alice]]],
+    [() => presence(ALICE, 40, "39"), ["40", [alice]]],
   ]) {
     const told = heard(campaign, "presence", (id, users) => id === expected[0] && users.length === 1);
-    await change;
+    await change();
     assert.deepEqual(await told, expected);
   }
   assert.deepEqual([...campaign.presence], [["40", [alice]]]);

@@ -15,12 +15,15 @@ HERE = ROOT / "tests" / "client"
 
 def node(*arguments: str, **environment: str) -> Process:
     assert shutil.which("node"), "Node is missing: .ci/require test says what to install"
-    assert (ROOT / "node_modules" / "autobahn").is_dir(), "autobahn-js is missing: type make node_modules/.ready"
+    assert (ROOT / "node_modules" / "autobahn").is_dir(), "autobahn-js is missing: make node_modules/.ready"
     return Process.start(["/usr/bin/env", "node", *arguments], environment)
 
 
 async def passes(tests: Process) -> None:
-    status = await patiently(tests.ended(), "the end of Node's tests")
+    try:
+        status = await patiently(tests.ended(), "the end of the tests in Node")
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *tests.lines])) from None
     written = "\n".join(tests.lines)
     assert status == 0, written
     ran = re.search(r"^# pass (\d+)$", written, re.MULTILINE)
