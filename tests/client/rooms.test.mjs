@@ -190,7 +190,8 @@ test("a board that is revoked is lost; a ticket that has it again brings it back
 });
 
 test("a request that the server cannot take now makes the page come back later", async () => {
-  const it = await boarded({ before: (server) => (server.procedures[HISTORY] = () => "org.tuleap.error.rate_exceeded") });
+  const busy = () => "org.tuleap.error.rate_exceeded";
+  const it = await boarded({ before: (server) => (server.procedures[HISTORY] = busy) });
   assert.deepEqual(it.errors, ["org.tuleap.error.rate_exceeded"]);
   assert.deepEqual(it.states.at(-1), ["reconnecting", "failed", 1]);
   it.server.procedures[HISTORY] = () => [[], { position: 100 }];
