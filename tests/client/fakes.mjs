@@ -51,7 +51,7 @@ export class Clock {
   }
 }
 
-/** What answers at the other end, as the server of docs/wamp.rst. Its `sockets` are those that were opened, in order. */
+/** What answers at the other end, as the server of docs/wamp.rst. `sockets` are those that were opened, in order. */
 export class Server {
   sockets = [];
   tickets = [];
