@@ -24,6 +24,7 @@ async def passes(tests: Process) -> None:
     try:
         status = await patiently(tests.ended(), "the end of the tests in Node")
     except AssertionError as error:
+        await tests.stop("KILL")
         raise AssertionError("\n".join([str(error), *tests.lines])) from None
     written = "\n".join(tests.lines)
     assert status == 0, written
