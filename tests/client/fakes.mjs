@@ -33,9 +33,9 @@ export class Clock {
   async pass(milliseconds) {
     const end = this.time + milliseconds;
     for (;;) {
-      const due = [...this.timers].filter(([, { at }]) => at <= end).sort(([, one], [, other]) => one.at - other.at)[0];
-      if (due === undefined) break;
-      const [timer, { call, at }] = due;
+      const due = [...this.timers].filter(([, { at }]) => at <= end);
+      if (due.length === 0) break;
+      const [timer, { call, at }] = due.sort(([, one], [, other]) => one.at - other.at)[0];
       this.timers.delete(timer);
       this.time = Math.max(this.time, at);
       call();
@@ -51,7 +51,7 @@ export class Clock {
   }
 }
 
-/** What answers at the other end, as the server of docs/wamp.rst. Its `sockets` are those that were opened, in order. */
+/** What answers at the other end, as the server of docs/wamp.rst. `sockets` are those that were opened, in order. */
 export class Server {
   sockets = [];
   tickets = [];
@@ -145,7 +145,7 @@ export class Server {
   }
 
   subscribe(socket, request, topic) {
-    if (this.revokes.has(topic)) return socket.reply([8, 32, request, {}, "wamp.error.not_authorized", ["not for you"]]);
+    if (this.revokes.has(topic)) return socket.reply([8, 32, request, {}, "wamp.error.not_authorized", ["no"]]);
     this.subscribed.push(topic);
     return socket.reply([33, request, 1]);
   }
@@ -153,8 +153,9 @@ export class Server {
   answer(socket, [, request, , procedure, args = [], kwargs = {}]) {
     this.calls.push([procedure, args, kwargs]);
     const answer = this.procedures[procedure]?.(args, kwargs);
-    const reply = typeof answer === "string" ? [8, 48, request, {}, answer, ["no"]] : [50, request, {}, ...(answer ?? [])];
     if (answer === null) return; // no answer at all
+    const isError = typeof answer === "string";
+    const reply = isError ? [8, 48, request, {}, answer, ["no"]] : [50, request, {}, ...answer];
     if (this.isHolding) socket.held.push(reply);
     else socket.reply(reply);
   }

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
-import autobahn from "autobahn";
 import WebSocket from "ws";
 
 import { connect } from "../../tuleaprt/web/static/client/tuleaprt-client.js";
 
-const { URL_, REST, KEY_FILE } = process.env;
+const { URL_, REST, KEY_FILE, AUTOBAHN } = process.env;
+const { default: autobahn } = await import(AUTOBAHN);
 export const [MEMBERS, BOSSES] = ["@gpig_project_members", "@gpig_project_admin"];
 const fixture = new URL("../fixtures/tuleap/msg_kanban_item_create.json", import.meta.url);
 const POST = JSON.parse(readFileSync(fixture, "utf8"));
@@ -19,7 +19,8 @@ export function ticket(user, { groups = ["@site_active", MEMBERS], rooms, second
   const key = readFileSync(KEY_FILE, "latin1").trim().replace(/^PRIVATE_KEY=/, "");
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const data = { user_id: user, user_rights: groups, ...(rooms && { rooms }) };
-  const signed = `${encoded({ typ: "JWT", alg: "HS512" })}.${encoded({ data, exp: Math.floor(Date.now() / 1000) + seconds })}`;
+  const exp = Math.floor(Date.now() / 1000) + seconds;
+  const signed = `${encoded({ typ: "JWT", alg: "HS512" })}.${encoded({ data, exp })}`;
   return `${signed}.${createHmac("sha512", key).update(signed).digest("base64url")}`;
 }
 

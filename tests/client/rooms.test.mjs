@@ -190,7 +190,8 @@ test("a board that is revoked is lost; a ticket that has it again brings it back
 });
 
 test("a request that the server cannot take now makes the page come back later", async () => {
-  const it = await boarded({ before: (server) => (server.procedures[HISTORY] = () => "org.tuleap.error.rate_exceeded") });
+  const busy = () => "org.tuleap.error.rate_exceeded";
+  const it = await boarded({ before: (server) => (server.procedures[HISTORY] = busy) });
   assert.deepEqual(it.errors, ["org.tuleap.error.rate_exceeded"]);
   assert.deepEqual(it.states.at(-1), ["reconnecting", "failed", 1]);
   it.server.procedures[HISTORY] = () => [[], { position: 100 }];
@@ -236,4 +237,44 @@ test("a listener that throws does not keep others from hearing", async (context)
   await settled();
   assert.deepEqual([heard.length, numbers(it.told)], [2, [101, 102]]);
   assert.deepEqual(rejected, ["a mistake of the page", "a mistake of the page"]);
+});
+
+test("a piece of the history of which all is known is no reason to ask for it again", async () => {
+  const it = await boarded();
+  it.server.socket.event(102, "kanban:delete", "");
+  it.server.socket.event(101, "kanban:delete", ""); // an older place, by which the page asks
+  it.server.procedures[HISTORY] = (args, { after_publication: after }) =>
+    after === 101 ? [[slot(102)], { position: 103, more: true }] : [[slot(103)], { position: 103 }];
+  it.server.socket.drop(1006);
+  await back(it);
+  assert.deepEqual(numbers(it.told), [102, 101, 103]);
+});
+
+test("a board is loaded for a new position when the load for the old one has ended", async () => {
+  const loads = [];
+  const load = () => new Promise((resolve) => loads.push(resolve));
+  const it = await boarded({ listen: (board) => [board.on("live", load), board.on("gap", load)] });
+  it.server.procedures[HISTORY] = () => [[], { position: 500, position_lost: true }];
+  it.server.socket.drop(1012);
+  await back(it);
+  assert.deepEqual(it.notes, [["live"]]);
+  loads[0]();
+  await settled();
+  assert.deepEqual(it.notes, [["live"], ["gap"]]);
+  it.server.socket.event(501, "kanban:delete", "");
+  assert.deepEqual(it.told, []);
+  loads[1]();
+  await settled();
+  assert.deepEqual(numbers(it.told), [501]);
+});
+
+test("a board that is left or added as the page becomes live is followed accordingly, once", async () => {
+  const it = await boarded();
+  it.server.socket.drop(1012);
+  it.connection.once("state", () => {
+    it.board.leave();
+    it.connection.board(4);
+  });
+  await back(it);
+  assert.deepEqual(it.server.subscribed, [BOARD, "org.tuleap.kanban.4"]);
 });

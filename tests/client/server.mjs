@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { BOSSES, HeldClock, MEMBERS, ask, becomes, heard, leave, open, post, presence, ticket, update, userOf } from "./real.mjs";
+import { BOSSES, HeldClock, MEMBERS, ask, leave } from "./real.mjs";
+import { becomes, heard, open, post, presence, ticket, update, userOf } from "./real.mjs";
 
 afterEach(leave);
 
 const [ALICE, BOB] = [101, 102];
-const WATCH = { topic: "org.tuleap.kanban.3" };
+const BOARD = "org.tuleap.kanban.3";
 
 /** A page that shows board 3 and notes the data of its events. */
 async function boarded(options) {
@@ -27,7 +28,7 @@ test("a page receives what happens on its board", async () => {
   const event = heard(board, "kanban_item:create");
   await post({ data: 1 });
   const [data, { topic, missed }] = await event;
-  assert.deepEqual([data, topic, missed], [1, WATCH.topic, false]);
+  assert.deepEqual([data, topic, missed], [1, BOARD, false]);
   await post({ data: 2, sender_user_id: BOB, sender_uuid: `window of ${BOB}` }); // its own
   await post({ data: 3 });
   await hears(3);
@@ -78,11 +79,11 @@ test("presence appears, changes and leaves; the podium follows", async () => {
   await heard(others, "live");
 
   for (const [change, expected] of [
-    [presence(ALICE, 39), ["39", [alice]]],
-    [presence(ALICE, 40, "39"), ["40", [alice]]],
+    [() => presence(ALICE, 39), ["39", [alice]]],
+    [() => presence(ALICE, 40, "39"), ["40", [alice]]],
   ]) {
     const told = heard(campaign, "presence", (id, users) => id === expected[0] && users.length === 1);
-    await change;
+    await change();
     assert.deepEqual(await told, expected);
   }
   assert.deepEqual([...campaign.presence], [["40", [alice]]]);
@@ -142,13 +143,14 @@ test("a page without a good ticket is offline", async () => {
 });
 
 test("a room that a newer ticket does not list is lost, and comes back with one that does", async () => {
-  let rooms = ["org.tuleap.kanban.3"];
-  const { connection, board } = await boarded({ getTicket: async () => ticket(BOB, { rooms, seconds: 1800 + next() }) });
+  let rooms = [BOARD];
+  const getTicket = async () => ticket(BOB, { rooms, seconds: 1800 + next() });
+  const { connection, board } = await boarded({ getTicket });
   rooms = ["org.tuleap.kanban.4"];
   const lost = heard(board, "lost");
   await connection.refresh();
   assert.deepEqual(await lost, ["wamp.error.not_authorized"]);
-  rooms = ["org.tuleap.kanban.3"];
+  rooms = [BOARD];
   const gap = heard(board, "gap");
   await connection.refresh();
   await gap;
@@ -159,7 +161,7 @@ test("a room that the ticket does not list is an error", async () => {
     open(BOB, { ticket: { rooms: ["org.tuleap.kanban.4"] }, onError: resolve }).board(3);
   });
   const { reason, topic } = await found;
-  assert.deepEqual([reason, topic], ["wamp.error.not_authorized", "org.tuleap.kanban.3"]);
+  assert.deepEqual([reason, topic], ["wamp.error.not_authorized", BOARD]);
 });
 
 test("groups that a newer ticket brings show more of the campaign", async () => {

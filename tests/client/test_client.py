@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pytest
 import pytest_twisted
 
 from tests.end_to_end.processes import ROOT, Process, patiently
@@ -15,23 +16,26 @@ HERE = ROOT / "tests" / "client"
 
 def node(*arguments: str, **environment: str) -> Process:
     assert shutil.which("node"), "Node is missing: .ci/require test says what to install"
-    assert (ROOT / "node_modules" / "autobahn").is_dir(), (
-        "autobahn-js is missing: type make node_modules/.ready"
-    )
+    assert (ROOT / "node_modules" / "autobahn").is_dir(), "autobahn-js is missing: make node_modules/.ready"
     return Process.start(["/usr/bin/env", "node", *arguments], environment)
 
 
 async def passes(tests: Process) -> None:
-    status = await patiently(tests.ended(), "the end of Node's tests")
+    try:
+        status = await patiently(tests.ended(), "the end of the tests in Node")
+    except AssertionError as error:
+        await tests.stop("KILL")
+        raise AssertionError("\n".join([str(error), *tests.lines])) from None
     written = "\n".join(tests.lines)
     assert status == 0, written
     ran = re.search(r"^# pass (\d+)$", written, re.MULTILINE)
     assert ran is not None and int(ran[1]) > 0, written
 
 
-def of(server: Server) -> dict[str, str]:
+def of(server: Server, autobahn: str = "autobahn") -> dict[str, str]:
     """What the tests must know of it."""
     return {
+        "AUTOBAHN": autobahn,
         "URL_": server.url,
         "REST": f"http://127.0.0.1:{server.private}",
         "KEY_FILE": str(FIXTURES / "tuleap-realtime-key"),
@@ -44,14 +48,15 @@ async def test_the_client_by_itself() -> None:
     await passes(node("--test", "--test-reporter=tap", *units))
 
 
+@pytest.mark.parametrize("autobahn", ["autobahn", "autobahn-browser"])
 @ensure
-async def test_the_client_with_a_running_server() -> None:
+async def test_the_client_with_a_running_server(autobahn: str) -> None:
     server = await Server.start(TULEAPRT_PRESENCE__GRACE="1e6")
     ports = {
         f"TULEAPRT_LISTEN__{name}": f'["tcp:{port}:interface=127.0.0.1"]'
         for name, port in (("PUBLIC", server.public), ("PRIVATE", server.private))
     }
-    tests = node("--test-reporter=tap", str(HERE / "server.mjs"), **of(server))
+    tests = node("--test-reporter=tap", str(HERE / "server.mjs"), **of(server, autobahn))
     await tests.written("^please restart$")
     await server.process.stop()
     server = await Server.start(TULEAPRT_PRESENCE__GRACE="1e6", **ports)

@@ -114,3 +114,35 @@ test("a line that is lost while a ticket is on its way leaves nothing waiting", 
   await refreshing;
   assert.equal(it.connection.state, "reconnecting");
 });
+
+test("a user who has logged out keeps his session until it ends, and hears that there is no ticket", async () => {
+  const tickets = ["ticket"];
+  const it = await ticketed(30, { getTicket: async () => tickets.shift() ?? null });
+  await it.clock.pass(25 * MINUTE);
+  assert.deepEqual([it.errors, it.connection.state], [["no ticket"], "live"]);
+  assert.deepEqual(shown(it), []);
+});
+
+test("a ticket that is good for a year is not replaced before", async () => {
+  const it = await ticketed(365 * 24 * 60);
+  const longest = Math.max(...[...it.clock.timers.values()].map(({ at }) => at - it.clock.time));
+  assert.ok(longest < 2 ** 31); // beyond that a browser's timer goes off at once
+  assert.deepEqual(shown(it), []);
+});
+
+test("when the browser is online again, an attempt that was waiting is made at once", async (context) => {
+  const window = new EventTarget();
+  for (const name of ["addEventListener", "removeEventListener"]) {
+    globalThis[name] = window[name].bind(window);
+    context.after(() => delete globalThis[name]);
+  }
+  const it = await ticketed(30);
+  it.server.socket.drop(1006);
+  window.dispatchEvent(new Event("online"));
+  await settled();
+  assert.deepEqual([it.connection.state, it.server.sockets.length], ["live", 2]);
+  it.connection.close();
+  window.dispatchEvent(new Event("online"));
+  await settled();
+  assert.equal(it.server.sockets.length, 2);
+});

@@ -32,8 +32,8 @@ export interface Clock {
 
 export interface StateDetails {
   /**
-   * Why: the URI with which the server ended the session, `closed <code>`, `lost`, `unanswered` (it said nothing for too
-   * long), `no ticket`, `failed` (a request for a room failed), `cut`, `closed` (by the page). Null: live.
+   * Why: the URI with which the server ended the session, `closed <code>`, `lost`, `unanswered` (it said nothing for
+   * too long), `no ticket`, `failed` (a request for a room failed), `cut`, `closed` (by the page). Null: live.
    */
   reason: string | null;
   /** Seconds until the next attempt; null: there is none. */

@@ -21,12 +21,7 @@ const AFTER_REASON = {
 };
 const AFTER_CODE = { 1001: "soon", 1012: "soon" };
 // To ask once more for such a room is of no use before there is another session or ticket.
-const REFUSALS = [
-  "wamp.error.not_authorized",
-  "wamp.error.invalid_uri",
-  "wamp.error.invalid_argument",
-  "org.tuleap.error.limit_exceeded",
-];
+const REFUSAL = /^wamp\.error\.(not_authorized|invalid_uri|invalid_argument)$|^org\.tuleap\.error\.limit_exceeded$/;
 
 // Milliseconds.
 const LONGEST_PAUSE = 30_000;
@@ -42,7 +37,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const REMEMBERED = 1000; // publications of a room; twice what a server's history has by default
 
 const CLOCK = {
-  now: () => Date.now(),
+  now: Date.now,
   setTimeout: (call, delay) => setTimeout(call, delay),
   clearTimeout: (timer) => clearTimeout(timer),
 };
@@ -145,7 +140,7 @@ class Room extends Emitter {
       if (this._held === held) this._held = null;
     } catch (error) {
       if (isOver()) return;
-      const isRefusal = this._subscription === null && REFUSALS.includes(error?.error);
+      const isRefusal = this._subscription === null && REFUSAL.test(error?.error);
       this._isRefused = isRefusal;
       // Once: another session or ticket tries again.
       if (!isRefusal || !wasRefused) this._complain(error);
@@ -317,6 +312,7 @@ class Connection extends Emitter {
     if (!this.session) return; // a new session shows a new ticket anyway
     const ticket = await this._options.getTicket();
     if (line !== this._line) return;
+    if (!ticket) throw failure("no ticket");
     const unanswered = this._clock.setTimeout(() => this._ended(line, "later", "unanswered"), ANSWERING);
     try {
       const answer = await Promise.race([line.session.call(REFRESH, [ticket]), line.end.promise]);
@@ -331,20 +327,17 @@ class Connection extends Emitter {
   }
 
   cut() {
-    const { socket } = this._line ?? {};
+    this._line?.socket.terminate?.(); // package ws can do it as a network does
     this._ended(this._line, "later", "cut");
-    socket?.terminate?.(); // package ws can do it as a network does
   }
 
   close() {
     const line = this._line;
     for (const room of this._rooms.values()) room._isLeft = true;
     this._rooms.clear();
-    this._line = this.session = null;
+    if (line) this._drop(line);
     this._rest("closed");
     if (!line) return;
-    for (const timer of [line.opening, line.refresh]) this._clock.clearTimeout(timer);
-    line.end.resolve();
     if (!line.session.isOpen) return line.socket.close();
     line.session.leave(); // autobahn's onleave closes the socket
     const unanswered = this._clock.setTimeout(() => line.socket.close(), ANSWERING);
@@ -378,7 +371,8 @@ class Connection extends Emitter {
     };
     socket.onopen = () => session.join(realm, ["ticket"], undefined, { uuid });
     socket.onmessage = ({ data }) => transport.onmessage(JSON.parse(data));
-    socket.onclose = ({ code }) => this._ended(line, AFTER_CODE[code] ?? "later", code === 1006 ? "lost" : `closed ${code}`);
+    socket.onclose = ({ code }) =>
+      this._ended(line, AFTER_CODE[code] ?? "later", code === 1006 ? "lost" : `closed ${code}`);
     socket.onerror = () => {}; // it is closed next; package ws ends the process if nobody listens
   }
 
@@ -407,9 +401,7 @@ class Connection extends Emitter {
   /** The line is of no use any more. `when`: how soon to come back. */
   _ended(line, when, reason, message) {
     if (!line || line !== this._line) return;
-    this._line = this.session = null;
-    for (const timer of [line.opening, line.refresh]) this._clock.clearTimeout(timer);
-    line.end.resolve();
+    this._drop(line);
     line.socket.onopen = line.socket.onmessage = null;
     line.socket.close();
     if (line.openedAt !== null && this._clock.now() - line.openedAt >= STABLE) this._failures = 0;
@@ -417,6 +409,12 @@ class Connection extends Emitter {
     const delay = this._delay(when);
     this._retry = this._clock.setTimeout(() => this._open(), delay);
     this._become("reconnecting", reason, delay / 1000);
+  }
+
+  _drop(line) {
+    this._line = this.session = null;
+    for (const timer of [line.opening, line.refresh]) this._clock.clearTimeout(timer);
+    line.end.resolve();
   }
 
   _delay(when) {
