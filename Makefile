@@ -1,4 +1,4 @@
-# make run     start the server on its defaults and say how to use it
+# make run     start the server on its defaults, with a live page to look at, and say how to use them
 # make test    lint, types, the documentation and every test
 # make docs    the documentation as web pages, in build/docs
 # make fuzz    throw nonsense at the server for much longer than make test does
@@ -16,7 +16,10 @@ EDITABLE := --config-settings editable_mode=compat --editable
 
 .PHONY: run test lint types docs unit fuzz watch bench soak clean
 
+# The server needs no Node; the live page needs autobahn-js, and the stand-in says so when there is no npm.
 run: .venv/run
+	@[ -e node_modules/autobahn-browser ] || { npm --version >/dev/null 2>&1 && \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; } || true
 	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
 
 watch: .venv/run
@@ -83,7 +86,7 @@ soak: .venv/run
 # for wampy: its command line runs on Node 18 with yargs 17, and its serializers' accelerators are in a package
 # for each platform, which not every registry has and npm ci then misses; the older ones, not built, stay unused.
 node_modules/.ready: package.json package-lock.json | .venv/test
-	@echo "installing autobahn-js and wampy into node_modules"
+	@echo "installing autobahn-js, wampy and playwright-core into node_modules"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 

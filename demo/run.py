@@ -1,10 +1,11 @@
-"""``make run``: start the server on its defaults and say how to use it.
+"""``make run``: start the server on its defaults, and a tiny Tuleap with its live page; say how to use them.
 
 The key is Tuleap's if a file, PRIVATE_KEY or TULEAPRT_REALTIME__KEY_FILE names it, else one made on the
 spot and kept in .run/. A ticket is made with it as Tuleap makes them, and left there for the watchers.
 """
 
 import argparse
+import json
 import os
 import re
 import secrets
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = "tests/fixtures/tuleap/wire/kanban_item_create.body"
 TICKET_SECONDS = 1800
 
+PAGE = """
+  Look at it: {address}
+"""
 GUIDE = """
   Tuleap posts to     http://{private}/message
   browsers connect to ws://{public}/ws   (realm {realm})
@@ -68,7 +72,35 @@ def keep(path: Path, secret: str) -> None:
     path.write_text(secret)
 
 
-def follow(server: subprocess.Popen[str], **guide: str) -> None:
+def start_page(environment: dict[str, str]) -> tuple[subprocess.Popen[str] | None, str]:
+    """The stand-in for Tuleap and the address of its page; it ends when its standard input does."""
+    page = subprocess.Popen(
+        [sys.executable, "-m", "demo.server"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert page.stdout is not None
+    for line in page.stdout:
+        if found := re.match(r"page listens on (\S+)", line):
+            return page, found[1]
+        print(line, end="", flush=True)
+    return None, ""
+
+
+def introduce(page: subprocess.Popen[str], key: bytes, private: str, public: str) -> None:
+    """Tell the stand-in where the server is."""
+    assert page.stdin is not None
+    page.stdin.write(json.dumps({"private": private, "public": public, "key": key.decode()}) + "\n")
+    page.stdin.flush()
+
+
+def follow(
+    server: subprocess.Popen[str], page: subprocess.Popen[str] | None, key: bytes, **guide: str
+) -> None:
     """Show what the server writes, and the guide when it is ready."""
     assert server.stdout is not None
     for line in server.stdout:
@@ -76,6 +108,9 @@ def follow(server: subprocess.Popen[str], **guide: str) -> None:
         if found := re.search(r"(private|public) site listens on (\S+)", line):
             guide.setdefault(found[1], found[2])
         if line.rstrip().endswith("tuleaprt is ready"):
+            if page is not None:
+                introduce(page, key, guide["private"], guide["public"])
+                print(PAGE.format(**guide), flush=True)
             print(GUIDE.format(**guide, sample=SAMPLE), flush=True)
 
 
@@ -100,6 +135,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     environment = dict(os.environ)
+    page, address = None, ""
     try:
         arguments.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = configure(arguments.config, environment, arguments.state)
@@ -111,6 +147,12 @@ def main() -> int:
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "tuleaprt"]
     if arguments.config:
         twistd += ["--config", str(arguments.config.resolve())]
+    # The stand-in gives tickets to anybody: it is not started beside a key that is Tuleap's.
+    if arguments.config is None and not os.environ.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
+        page, address = start_page(dict(os.environ))
+    if page is not None:
+        origins = json.dumps([address, address.replace("127.0.0.1", "localhost")])
+        environment.setdefault("TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS", origins)
     # Started in the background of a script, this ignores SIGINT, and so would what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # In a session of its own, or Ctrl-C on a terminal would reach the server twice.
@@ -118,7 +160,9 @@ def main() -> int:
         twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as server:
         pass_on_the_first_signal(server)
-        follow(server, ticket=ticket, realm=config.realtime.realm)
+        follow(server, page, config.key, address=address, ticket=ticket, realm=config.realtime.realm)
+    if page is not None:
+        page.communicate()
     stopped_by_hand = server.returncode == -signal.SIGINT
     return 0 if stopped_by_hand else server.returncode
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 REQUIRE = Path(__file__).parent.parent / ".ci" / "require"
-NEEDED = ("python3", "node", "npm", "curl", "nginx", "openssl", "systemd-socket-activate", "cc")
+NEEDED = (
+    "python3",
+    "node",
+    "npm",
+    "curl",
+    "nginx",
+    "openssl",
+    "chromium",
+    "systemd-socket-activate",
+    "cc",
+)
 
 
 @pytest.fixture
@@ -47,6 +57,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("curl", "curl"),
         ("nginx", "nginx"),
         ("openssl", "openssl"),
+        ("chromium", "chromium"),
         ("systemd-socket-activate", "systemd"),
         ("cc", "gcc libc6-dev libssl-dev"),
     ],

@@ -8,6 +8,20 @@ from tests.conftest import Log
 from tests.test_service import service
 
 
+def test_it_is_ready_when_the_reactor_runs_and_signals_are_handled(
+    reactor: MemoryReactorClock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    made = service(reactor)
+    made.privilegedStartService()
+    made.startService()
+    assert "tuleaprt is ready" not in log.lines
+    for hook, args, kwargs in reactor.whenRunningHooks:
+        hook(*args, **kwargs)
+    assert "tuleaprt is ready" in log.lines
+    made.stopService()
+
+
 def test_it_stops_listening_and_leaves_nothing_to_call(reactor: MemoryReactorClock) -> None:
     made = service(reactor)
     made.privilegedStartService()

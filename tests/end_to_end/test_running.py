@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
@@ -67,6 +68,26 @@ async def test_the_ticket_of_make_run_is_signed_with_the_configured_key(tmp_path
     token = (await run.written(r"^  (eyJ\S+)$"))[1]
     assert jwt.decode(token, "c" * 88, algorithms=["HS256"])["data"]["user_id"] == 102
     assert await run.stop("INT") == 0
+
+
+@ensure
+async def test_make_run_shows_a_live_page_and_takes_it_away_again(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], ANYWHERE)
+    port = int((await run.written(r"^  Look at it: http://127\.0\.0\.1:(\d+)$"))[1])
+    await run.written("Ctrl-C stops the server")
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    assert await run.stop("INT") == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@ensure
+async def test_there_is_no_live_page_beside_a_configured_key(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], {**ANYWHERE, **KEY_FILE})
+    await run.written("Ctrl-C stops the server")
+    assert await run.stop("INT") == 0
+    assert "Look at it" not in "\n".join(run.lines)
 
 
 @ensure

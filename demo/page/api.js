@@ -1,0 +1,44 @@
+/** The stand-in's REST interface, as one user and one window. */
+
+const storage = globalThis.sessionStorage;
+
+/** A window keeps its uuid over a reload, so that the server knows it again; a copy of a tab is another window. */
+function windowUuid() {
+  const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  const uuid = (isReload && storage.getItem("uuid")) || crypto.randomUUID();
+  if (!isReload) storage.removeItem("execution");
+  storage.setItem("uuid", uuid);
+  return uuid;
+}
+
+export const uuid = windowUuid();
+export const userId = Number(new URLSearchParams(location.search).get("as")) || 101;
+
+/** What is refused: `status`, and in `message` what Tuleap says. */
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export async function request(method, path, body) {
+  const headers = { "X-User": userId, "X-Client-UUID": uuid };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(`api/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const value = await answer.json();
+  if (!answer.ok) throw new Refusal(answer.status, value.error);
+  return value;
+}
+
+export const get = (path) => request("GET", path);
+
+/** The same, or null where there is no such thing or one may not see it. */
+export async function find(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}

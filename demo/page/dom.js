@@ -1,0 +1,47 @@
+/** Elements, and what several views draw. */
+
+/** An element: properties, `on…` listeners, `data-…` and `aria-…` attributes, children (null is none). */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name.includes("-") || name === "role" || name === "list") element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Somebody's initials on a colour of his own; avatars are not loaded, because nothing is loaded from elsewhere. */
+export function avatar(user, text = user.real_name) {
+  const letters = user.real_name.split(/\s+/, 2).map((word) => word[0]).join("");
+  return h("span", { className: "avatar", title: text, role: "img", "aria-label": text, "data-hue": user.id % 6 }, letters);
+}
+
+/** Keep the children that are right where they are: whoever has the focus keeps it, and nothing is drawn twice. */
+export function setChildren(parent, children) {
+  const isSame = parent.children.length === children.length && children.every((it, index) => parent.children[index] === it);
+  if (isSame) return;
+  const focused = document.activeElement;
+  parent.replaceChildren(...children);
+  if (focused && focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** A dialog that closes by Escape, by its button, and when it is answered. */
+export function ask(title, fields, actions) {
+  const form = h("form", { method: "dialog" }, h("h2", {}, title), fields, h("div", { className: "actions" }, actions));
+  const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/** A button that does something and closes its dialog. */
+export const action = (text, act, properties = {}) =>
+  h("button", { type: "button", ...properties, onclick: ({ target }) => (target.closest("dialog").close(), act()) }, text);
+
+export function notify(text) {
+  const notice = document.getElementById("notice");
+  notice.textContent = text;
+  notice.hidden = !text;
+}

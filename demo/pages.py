@@ -1,0 +1,132 @@
+"""What the stand-in serves: the files of the page, and below /api/ what the page asks."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from demo.api import Api, Asked
+from demo.kanban import NotFound, Refused
+from demo.posting import Poster
+from demo.sample import CAMPAIGN, KANBAN
+from demo.stand_in import StandIn
+
+ROOT = Path(__file__).parent.parent
+AUTOBAHN = ROOT / "node_modules" / "autobahn-browser" / "autobahn.min.js"
+FOLDERS = {
+    "": Path(__file__).parent / "page",
+    "client": ROOT / "tuleaprt" / "web" / "static" / "client",
+}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MAX_BODY = 65536
+
+
+class Pages(Resource):
+    """Every path: files of the page, and below /api/ what it asks."""
+
+    isLeaf = True
+
+    def __init__(self, stand_in: StandIn, names: Sequence[str]) -> None:
+        """``names``: what the Host header may say."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._stand_in = stand_in
+        self._names = names
+
+    def render(self, request: Request) -> Any:
+        headers = {
+            "Content-Security-Policy": self._stand_in.security_policy(),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cache-Control": "no-store",
+        }
+        for name, value in headers.items():
+            request.setHeader(name, value)
+        host, origin = (request.getHeader(name) or "" for name in ("Host", "Origin"))
+        if host not in self._names or origin not in ("", f"http://{host}"):
+            return _answer(request, 403, {"error": "this site is for its own page only"})
+        path = request.path.decode("latin-1").lstrip("/")
+        if path.startswith("api/"):
+            asked: Deferred[Any] = ensureDeferred(self._serve(request, path.removeprefix("api/")))
+            asked.addErrback(_failed, request)
+            return NOT_DONE_YET
+        return _file(request, path)
+
+    async def _serve(self, request: Request, path: str) -> None:
+        stand_in = self._stand_in
+        if stand_in.api is None or stand_in.poster is None:
+            _finish(request, 503, {"error": "the real-time server is not there yet"})
+        elif path == "config":
+            url = f"ws://{stand_in.public}/ws"
+            _finish(request, 200, {"url": url, "realm": "tuleap", "kanban": KANBAN, "campaign": CAMPAIGN})
+        elif path == "counts":
+            _finish(request, 200, await stand_in.poster.counts())
+        elif path.startswith("posts/"):
+            posted_at = await stand_in.poster.when(path.removeprefix("posts/"))
+            _finish(request, 200, {"posted_at": posted_at})
+        else:
+            await self._change(request, path, stand_in.api, stand_in.poster)
+
+    async def _change(self, request: Request, path: str, api: Api, poster: Poster) -> None:
+        try:
+            answer, posts = api.answer(request.method.decode("latin-1"), path, _asked(request))
+        except NotFound as error:
+            _finish(request, 404, {"error": f"there is no such thing, or you may not see it: {error}"})
+        except Refused as error:
+            _finish(request, 400, {"error": str(error)})
+        else:
+            await poster.post(posts)
+            _finish(request, 200, answer)
+
+
+def _asked(request: Request) -> Asked:
+    query = {name.decode(): values[0].decode() for name, values in (request.args or {}).items()}
+    raw = request.content.read(MAX_BODY + 1) if request.content else b""
+    if raw and (request.getHeader("Content-Type") or "") != "application/json":
+        raise Refused("a body must be application/json")
+    try:
+        body = json.loads(raw) if raw and len(raw) <= MAX_BODY else {}
+        user_id = int(request.getHeader("X-User") or "")
+    except ValueError:
+        raise Refused("the body must be JSON, and X-User a number") from None
+    if not isinstance(body, dict):
+        raise Refused("the body must be an object")
+    return Asked(user_id=user_id, uuid=request.getHeader("X-Client-UUID"), query=query, body=body)
+
+
+def _file(request: Request, path: str) -> bytes:
+    """A file of the page, of the client module, or autobahn-js; no other has a name here."""
+    folder, _, name = path.rpartition("/")
+    if path == "autobahn.min.js":
+        file = AUTOBAHN
+    elif folder in FOLDERS and not name.startswith("."):
+        file = FOLDERS[folder] / (name or "index.html")
+    else:
+        return _answer(request, 404, {"error": "there is no such file"})
+    if file.suffix not in TYPES or not file.is_file():
+        return _answer(request, 404, {"error": "there is no such file"})
+    request.setHeader("Content-Type", f"{TYPES[file.suffix]}; charset=utf-8")
+    return file.read_bytes()
+
+
+def _answer(request: Request, status: int, value: Any) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader("Content-Type", "application/json")
+    return json.dumps(value).encode()
+
+
+def _finish(request: Request, status: int, value: Any) -> None:
+    if not request._disconnected:
+        request.write(_answer(request, status, value))
+        request.finish()
+
+
+def _failed(failure: Failure, request: Request) -> None:
+    failure.printTraceback(sys.stderr)
+    _finish(request, 500, {"error": "the stand-in is broken; its log says why"})

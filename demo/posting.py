@@ -1,0 +1,94 @@
+"""From the stand-in to the real-time server: one post after another, as Tuleap makes them (contract 1.1)."""
+
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
+from twisted.web.http_headers import Headers
+
+TIMEOUT_SECONDS = 5
+REMEMBERED = 1000
+
+
+class Poster:
+    """Posts to one real-time server. ``posted_at`` is when each publication was posted, by the clock (s)."""
+
+    def __init__(self, reactor: Any, private: str, clock: Callable[[], float]) -> None:
+        """``private``: host and port of the site that takes posts."""
+        self.posted_at: OrderedDict[int, float] = OrderedDict()
+        self.private = private
+        self._reactor: IReactorTime = reactor
+        self._clock = clock
+        self._lock = DeferredLock()
+        # A connection for each post: one that was kept is dead when the server has been restarted.
+        self._agent = Agent(reactor, TIMEOUT_SECONDS, pool=HTTPConnectionPool(reactor, persistent=False))
+
+    async def post(self, bodies: list[bytes]) -> list[int]:
+        """The ids of what was published. What fails is a line on stderr and nothing else, as in Tuleap."""
+        await self._lock.acquire()
+        try:
+            return [id for id in [await self._post(body) for body in bodies] if id is not None]
+        finally:
+            self._lock.release()
+
+    async def when(self, publication: str) -> float | None:
+        """When it was posted, in ms; None: not by this. Waits for what is being posted."""
+        await self._lock.acquire()
+        self._lock.release()
+        posted_at = self.posted_at.get(int(publication)) if publication.isdecimal() else None
+        return None if posted_at is None else posted_at * 1000
+
+    async def seed(self, campaign: int, results: list[Any], operator: str) -> None:
+        """What an administrator's script does: tell the server the results that no message has told it."""
+        body = json.dumps(results).encode()
+        await self._ask("PUT", f"/campaigns/{campaign}/executions", body, Authorization=f"Bearer {operator}")
+
+    async def counts(self) -> dict[str, float]:
+        """What the server's metrics say, summed over their labels; nothing when it does not answer."""
+        page = await self._ask("GET", "/metrics", None)
+        families = text_string_to_metric_families(page.decode()) if page else ()
+        names = ("deliveries_total", "filtered_total", "sessions", "subscriptions")
+        samples = [sample for family in families for sample in family.samples]
+        return {
+            name: sum(it.value for it in samples if it.name == f"tuleaprt_{name}")
+            for name in names
+            if samples
+        }
+
+    async def _post(self, body: bytes) -> int | None:
+        now = self._clock()
+        answer = await self._ask("POST", "/message", body)
+        if answer is None:
+            return None
+        publication: int = json.loads(answer)["publication"]
+        self.posted_at[publication] = now
+        if len(self.posted_at) > REMEMBERED:
+            self.posted_at.popitem(last=False)
+        return publication
+
+    async def _ask(self, method: str, path: str, body: bytes | None, **more: str) -> bytes | None:
+        port = self.private.rpartition(":")[2]
+        headers = Headers({"Host": [f"localhost:{port}"], **{name: [it] for name, it in more.items()}})
+        producer = None
+        if body is not None:
+            headers.addRawHeader("Content-Type", "application/json")
+            producer = FileBodyProducer(BytesIO(body))
+        uri = f"http://{self.private}{path}".encode()
+        asked: Deferred[Any] = self._agent.request(method.encode(), uri, headers, producer)
+        try:
+            response = await asked.addTimeout(TIMEOUT_SECONDS, self._reactor)
+            text: bytes = await readBody(response)
+        except Exception as error:
+            print(f"{method} {path}: {type(error).__name__}", file=sys.stderr, flush=True)
+            return None
+        if response.code != 200:
+            print(f"{method} {path}: {response.code} {text.decode()}", file=sys.stderr, flush=True)
+            return None
+        return text

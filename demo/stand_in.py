@@ -1,0 +1,62 @@
+"""The stand-in as a whole: what it knows, where the real-time server is, and where it may run."""
+
+import time
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+
+from demo.api import Api
+from demo.posting import Poster
+from demo.sample import CAMPAIGN, Tuleap
+from demo.users import operator_ticket
+
+
+class CannotStart(Exception):
+    """Why there is no stand-in."""
+
+
+def check(environment: Mapping[str, str], host: str) -> None:
+    """
+    Raises:
+        CannotStart: there is a key that is Tuleap's, or somebody else could reach this.
+    """
+    if environment.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
+        raise CannotStart(
+            "a key is configured, and this stand-in gives tickets to anybody: it only takes its own key"
+        )
+    try:
+        is_here = ip_address(host).is_loopback
+    except ValueError:
+        is_here = False
+    if not is_here:
+        raise CannotStart(f"{host} is no loopback address: this stand-in is for this machine only")
+
+
+class StandIn:
+    """The stand-in, once it knows the real-time server."""
+
+    def __init__(self, reactor: Any, cards: int) -> None:
+        self.tuleap = Tuleap(cards)
+        self.public = ""
+        self.poster: Poster | None = None
+        self.api: Api | None = None
+        self._reactor = reactor
+
+    def meet(self, private: str, public: str, key: str) -> None:
+        """Learn where the server is; told again, it is another one, or the same after a restart."""
+        for address in (private, public):
+            check({}, address.rpartition(":")[0])
+        self.public = public
+        self.poster = Poster(self._reactor, private, time.time)
+        self.api = Api(self.tuleap, key.encode(), time.time)
+        token = operator_ticket(key.encode(), time.time())
+        ensureDeferred(self.poster.seed(CAMPAIGN, self.tuleap.campaign.as_seed(), token))
+
+    def security_policy(self) -> str:
+        return (
+            "default-src 'none'; script-src 'self'; style-src 'self'; "
+            f"connect-src 'self' ws://{self.public}; img-src 'self' data:; "
+            "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+        )

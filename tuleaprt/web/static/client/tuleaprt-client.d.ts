@@ -1,0 +1,144 @@
+/** Follows Tuleap's boards and test campaigns through a tuleaprt server. See docs/client.rst. */
+
+export type State = "connecting" | "live" | "reconnecting" | "offline";
+
+export interface Options {
+  /** `wss://…/ws` */
+  url: string;
+  /**
+   * A ticket (the token of Tuleap's `GET /api/v1/jwt`), for each new session and each refresh. Null: there is none any
+   * more, and the page goes offline; if it throws, the page tries again later.
+   */
+  getTicket: () => Promise<string | null> | string | null;
+  /** This window's, the one that the page gives to Tuleap in `X-Client-UUID`. */
+  uuid?: string | null;
+  /** Default: `tuleap`. */
+  realm?: string;
+  /** The autobahn-js library; default: `globalThis.autobahn`. */
+  autobahn?: object;
+  /** For tests: the constructor; default: `globalThis.WebSocket`. */
+  WebSocket?: unknown;
+  /** For tests. Milliseconds. */
+  clock?: Clock;
+  /** For tests: from 0 to 1. */
+  random?: () => number;
+}
+
+export interface Clock {
+  now(): number;
+  setTimeout(call: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export interface StateDetails {
+  /**
+   * Why: the URI with which the server ended the session, `closed <code>`, `lost`, `unanswered` (it said nothing for
+   * too long), `no ticket`, `failed` (a request for a room failed), `cut`, `closed` (by the page). Null: live.
+   */
+  reason: string | null;
+  /** Seconds until the next attempt; null: there is none. */
+  retryIn: number | null;
+}
+
+export interface RoomEvent<Data = unknown> {
+  topic: string;
+  cmd: string;
+  /** As in docs/tuleap.rst. */
+  data: Data;
+  publication: number;
+  /** Told by the history after a gap in the line. */
+  missed: boolean;
+}
+
+/** What the server refused, with its URI; what getTicket or the page's own loading threw. */
+export interface ConnectionError extends Error {
+  reason?: string;
+  /** Of the room that it is about. */
+  topic?: string;
+}
+
+export interface User {
+  id: number;
+  display_name: string;
+  username: string;
+  avatar_url: string;
+  [more: string]: unknown;
+}
+
+/** A user's window that is on a test. */
+export interface Viewer extends User {
+  uuid: string;
+}
+
+export interface Standing {
+  user: User;
+  score: number;
+  rank: number;
+}
+
+/** Takes the listener back. */
+export type Off = () => void;
+
+interface ConnectionEvents {
+  state: (state: State, details: StateDetails) => void;
+  event: (event: RoomEvent) => void;
+  error: (error: ConnectionError) => void;
+}
+
+interface RoomEvents {
+  /** A command of docs/tuleap.rst, such as `kanban_item:move`. */
+  [cmd: `${string}:${string}`]: (data: any, event: RoomEvent<any>) => void;
+  /** All commands. */
+  "*": (data: any, event: RoomEvent<any>) => void;
+  /** Subscribed, and the position taken: load the board. Events wait until what this returns has come. */
+  live: () => unknown;
+  /** The position was lost: load the board again. Events wait, as for `live`. */
+  gap: () => unknown;
+  /** The subscription was revoked. */
+  lost: (reason: string) => void;
+}
+
+interface CampaignEvents extends RoomEvents {
+  presence: (executionId: string, viewers: Viewer[]) => void;
+  podium: (podium: Standing[]) => void;
+}
+
+interface Emitter<Events> {
+  on<Name extends keyof Events>(name: Name, listener: Events[Name]): Off;
+  once<Name extends keyof Events>(name: Name, listener: Events[Name]): Off;
+}
+
+export interface Board extends Emitter<RoomEvents> {
+  readonly id: number | string;
+  readonly topic: string;
+  /** Unsubscribe. The next call of `board` or `campaign` makes another one. */
+  leave(): void;
+}
+
+export interface Campaign extends Emitter<CampaignEvents> {
+  readonly id: number | string;
+  readonly topic: string;
+  /** Who is on which test, by its id as text; tests without anybody are not in it. */
+  readonly presence: ReadonlyMap<string, Viewer[]>;
+  /** Best first. */
+  readonly podium: readonly Standing[];
+  leave(): void;
+}
+
+export interface Connection extends Emitter<ConnectionEvents> {
+  readonly state: State;
+  /** The session and the user's id; null: not live. */
+  readonly session: { id: number; user: number | string } | null;
+  /** The same object for the same id, until it is left. */
+  board(id: number | string): Board;
+  campaign(id: number | string): Campaign;
+  /** Show a new ticket now. Rejects with a ConnectionError if it is refused. */
+  refresh(): Promise<void>;
+  /** For demonstrations: drop the line as a lost network would. */
+  cut(): void;
+  /** Leave for good. */
+  close(): void;
+}
+
+/** Opens a connection, which comes back by itself as long as that is of use. */
+export function connect(options: Options): Connection;
