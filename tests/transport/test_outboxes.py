@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes import KANBAN, publication
-from tests.transport.sockets import Browser, Server
+from tests.transport.sockets import Browser, Server, Wire
 from tuleaprt.transport.line import Line
 from tuleaprt.transport.outboxes import PATIENCE, Outboxes
 
@@ -121,3 +121,23 @@ def test_a_connection_that_ends_takes_its_outbox_with_it(
     assert server.outboxes.total == waiting
     joined.lose()
     assert server.outboxes.total == 0
+
+
+def test_no_more_are_cut_off_than_must_be_although_twisted_ends_connections_later(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wire, "abortConnection", lambda wire: None)
+    monkeypatch.setattr(Line, "waiting", lambda line: 50)
+    browsers = [Browser(server) for _ in range(4)]
+    for browser in browsers:
+        browser.join()
+        browser.say([32, 1, {}, KANBAN])
+    server.outboxes.most = 160
+    server.publish(publication())
+    server.clock.advance(0)
+    lines = [browser.connection.line for browser in browsers]
+    assert sum(line is not None and not line.is_open for line in lines) == 2
+    assert server.outboxes.total == 100
+    for browser in browsers:
+        browser.lose()
+    server.pass_time(8)

@@ -71,6 +71,8 @@ class Line(Writer):
 
     def cut(self) -> None:
         """Cut the reader off, and what waits for him with him."""
+        # Twisted ends the connection in a later turn; until then others would be cut off for these bytes.
+        self._connection.hub.outboxes.forget(self)
         self._connection.cut(End.SLOW)
 
     def is_behind(self) -> bool:
