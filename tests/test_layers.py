@@ -137,6 +137,8 @@ ALLOWED = {
         "tuleaprt.web",
         # One way of writing to a socket at once, which knows Twisted and nothing of ours.
         "tuleaprt.transport.direct",
+        # The one reading of Host.
+        "tuleaprt.transport.request_head",
         "msgspec",
         "twisted",
     ),

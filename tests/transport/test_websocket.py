@@ -1,11 +1,13 @@
 """One browser: its handshake, its frames, its pings, its close codes."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
+from tests.heads import hostile_requests
 from tests.transport.sockets import HELLO, MASK, Browser, Server
 from tuleaprt.transport.connection import FRAMES_AT_ONCE
 
@@ -301,6 +303,168 @@ def test_a_ping_now_and_then_is_answered_for_ever(joined: Browser, server: Serve
         server.clock.advance(0.1)
         joined.send_frame(0x9, b"still there?")
     assert not joined.is_ended()
+
+
+LONG = "x" * 9000
+QUOTED: dict[str, dict[str, str | None]] = {
+    "key": {"Sec_WebSocket_Key": LONG},
+    "key_with_a_bad_character": {"Sec_WebSocket_Key": "s3cr3t" + "-" * 16 + "=="},
+    "version": {"Sec_WebSocket_Version": "9" * 5000},
+    "version_that_is_too_new": {"Sec_WebSocket_Version": "999"},
+    "upgrade": {"Upgrade": LONG},
+    "connection": {"Connection": LONG},
+    "protocols": {"Sec_WebSocket_Protocol": f"{LONG}, {LONG}"},
+    "origin": {"Origin": LONG},
+    "origin_with_a_bad_port": {"Origin": "http://s3cr3t:99999"},
+    "origin_in_half_a_bracket": {"Origin": "http://[s3cr3t"},
+    "deflate_parameter": {"Sec_WebSocket_Extensions": f"permessage-deflate; {LONG}=1"},
+    "deflate_bits_of_5000_digits": {
+        "Sec_WebSocket_Extensions": "permessage-deflate; server_max_window_bits=" + "9" * 5000
+    },
+    "deflate_bits_that_are_none": {
+        "Sec_WebSocket_Extensions": 'permessage-deflate; client_max_window_bits="s3cr3t"'
+    },
+    "host": {"Host": LONG + ":x"},
+    "no_host": {"Host": None},
+    "expectation": {"Expect": LONG},
+    "body": {"Content_Length": "5"},
+    "length_of_5000_digits": {"Content_Length": "9" * 5000},
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_a_refused_handshake_gets_nothing_of_its_headers_back(
+    server: Server, browser: Browser, log: Log, name: str
+) -> None:
+    head = browser.handshake(**QUOTED[name])
+    browser.lose()
+    assert head.startswith("HTTP/1.1 40")
+    assert len(head) < 200
+    (line,) = log.lines
+    assert len(line) < 200
+    for quoted in ("xxx", "s3cr3t", "999"):
+        assert quoted not in head + line
+    assert log.tracebacks == []
+    assert server.metrics.internal_errors == 0
+
+
+def test_refused_handshakes_are_of_few_kinds_whatever_they_hold(server: Server, log: Log) -> None:
+    for number in range(30):
+        browser = Browser(server)
+        browser.handshake(Sec_WebSocket_Version=str(100 + number))
+        browser.lose()
+    assert len({str(event["reason"]) for event in log.events}) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws?" + "y" * 9000 + "#yyy", "/ws#yyy", "//[yyy", "http://yyy/ws", "*", "/ws?é"]
+)
+def test_a_target_that_is_none_is_not_sent_back(browser: Browser, log: Log, path: str) -> None:
+    head = browser.handshake(path)
+    browser.lose()
+    assert head.startswith("HTTP/1.1 40")
+    assert "yyy" not in head + log.lines[-1]
+    assert len(head) < 200
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:-1", "127.0.0.1:65536", "caf\xe9.example", "a b", "", "user@a", "a:\uff18"]
+)
+def test_host_that_is_none_is_refused_without_an_origin_too(browser: Browser, host: str) -> None:
+    assert browser.handshake(Host=host).startswith("HTTP/1.1 400 ")
+
+
+def test_two_hosts_are_refused(browser: Browser) -> None:
+    assert browser.handshake(Host="a\r\nHost: a").startswith("HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "line"),
+    [
+        ({"Upgrade": None}, 426, "Upgrade: websocket"),
+        ({"Sec_WebSocket_Version": "8"}, 400, "Sec-WebSocket-Version: 13"),
+    ],
+)
+def test_a_refusal_says_what_would_do(
+    browser: Browser, headers: dict[str, str | None], status: int, line: str
+) -> None:
+    first, *lines = browser.handshake(**headers).splitlines()
+    assert first.split()[1] == str(status)
+    assert line in lines
+
+
+def test_a_header_that_autobahn_would_take_for_two_is_one(browser: Browser) -> None:
+    # NEL is the end of a line to Python, and a part of UTF-8 to a browser's cookie.
+    data = "a=\x85Origin: https://evil.example\x85"
+    head = browser.handshake(Cookie=data)
+    assert head.startswith("HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("name", hostile_requests(b"/ws"))
+def test_hostile_request_is_no_fault(server: Server, browser: Browser, log: Log, name: str) -> None:
+    browser.connection.dataReceived(hostile_requests(b"/ws")[name])
+    answer = browser.transport.value()
+    browser.connection.dataReceived(b"more")
+    browser.lose()
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505 "))
+    assert len(answer) < 200
+    assert log.tracebacks == []
+    assert server.metrics.internal_errors == 0
+    assert len(log.lines) == 1
+
+
+def test_what_autobahn_raises_before_the_handshake_is_a_bad_request(
+    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser.connection, "_parseExtensionsHeader", partial(int, "9" * 5000))
+    head = browser.handshake(Sec_WebSocket_Extensions="x")
+    browser.lose()
+    assert head.startswith("HTTP/1.1 400 ")
+    assert len(log.lines) == 1
+    assert log.tracebacks == []
+    assert server.metrics.internal_errors == 0
+
+
+def test_what_autobahn_raises_after_the_handshake_is_a_violation(
+    server: Server, joined: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joined.connection, "processData", partial(int, "9" * 5000))
+    joined.connection.dataReceived(b"x")
+    assert [it[0] for it in joined.take()] == [1002]
+    joined.connection.dataReceived(b"x")
+    assert joined.transport.disconnecting
+    joined.lose()
+    assert log.tracebacks == []
+    assert server.metrics.internal_errors == 0
+    assert "protocol violation" in log.lines[-1]
+
+
+def test_injected_fault_while_a_handshake_is_judged_is_counted_and_no_news_to_the_peer(
+    server: Server, browser: Browser, log: Log
+) -> None:
+    def broken(origin: str, host: str) -> bool:
+        raise ZeroDivisionError("injected")
+
+    server.websockets.allows = broken
+    head = browser.handshake(Origin="http://127.0.0.1:2998")
+    browser.lose()
+    assert head.startswith("HTTP/1.1 500 ")
+    assert "injected" not in head
+    assert log.tracebacks == ["injected"]
+    assert server.metrics.internal_errors == 1
+
+
+def test_injected_fault_in_what_follows_the_head_at_once_is_counted(
+    server: Server, browser: Browser, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("injected")
+
+    monkeypatch.setattr(browser.connection, "onOpen", broken)
+    browser.handshake()
+    assert log.tracebacks == ["injected"]
+    assert server.metrics.internal_errors == 1
+    browser.lose()
 
 
 def test_why_a_handshake_was_refused_is_one_short_line(browser: Browser, log: Log) -> None:

@@ -110,21 +110,25 @@ class Entrance(Protocol):
         if self._site is not None:
             self._site.connectionLost(reason)
         elif not reason.check(ConnectionDone, ConnectionLost):
-            self.log.info("{peer} refused: no TLS: {why}", peer=peer2str(self.transport), why=reason.value)
+            self._log_refusal("no TLS", f": {reason.value}")
 
     def _refuse(self, why: str) -> None:
         if self._call.active():
             self._call.cancel()
         self._is_refused = True
         self._call = self.factory.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self._log_refusal(why)
+        self.transport.loseConnection()
+
+    def _log_refusal(self, why: str, detail: str = "") -> None:
         self.log.emit(
             LogLevel.warn,
-            "{peer} refused: {reason}",
+            "{peer} refused: {reason}{detail}",
             event="connection.refused",
             peer=peer2str(self.transport),
             reason=why,
+            detail=detail,
         )
-        self.transport.loseConnection()
 
     def _hand_over(self, factory: IProtocolFactory) -> None:
         """Make it the factory's, as if this had never been there."""

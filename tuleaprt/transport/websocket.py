@@ -1,16 +1,19 @@
 """A client over WebSocket (RFC 6455; WAMP: WebSocket Transport): Autobahn below, a Connection above."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
 from tuleaprt.errors import ProtocolViolation
+from tuleaprt.faults import is_of_a_parser
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.forwarded import client_of
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS
 from tuleaprt.transport.lean import LeanProtocol
 from tuleaprt.transport.line import Line
+from tuleaprt.transport.request_head import InvalidHead, check_handshake
 from tuleaprt.wamp.outlet import End
 
 if TYPE_CHECKING:
@@ -18,10 +21,20 @@ if TYPE_CHECKING:
 
 PATH = "/ws"
 RETRY_AFTER_SECONDS = 5
+CONNECTING: int = WebSocketServerProtocol.STATE_CONNECTING
 CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
 
-LONGEST_REASON = 100
-"""How much of Autobahn's reasons is logged."""
+END_OF_HEAD = b"\r\n\r\n"
+
+_REASON = re.compile(r"[^\"'(:\d]*[^\"'(:\d -]")
+"""What is constant of Autobahn's reasons: after it they quote the peer."""
+
+_HEADERS: dict[int, list[tuple[str, object]]] = {
+    405: [("Allow", "GET")],
+    426: [("Upgrade", "websocket"), ("Connection", "Upgrade")],
+    503: [("Retry-After", RETRY_AFTER_SECONDS)],
+}
+"""What an answer of this status must say (RFC 9110, 15.5.6, 15.5.22), or had better."""
 
 CLOSE_CODES = {
     End.GOODBYE: 1000,
@@ -58,9 +71,11 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:
         try:
-            super().dataReceived(data)
-        except Exception:
-            self.fault("reading a WebSocket")
+            super().dataReceived(self._checked(data) if self.state == CONNECTING else data)
+        except InvalidHead as error:
+            self._refuse(str(error))
+        except Exception as error:
+            self._broke_off(error)
 
     def onFrameBegin(self) -> None:
         """Called by Autobahn when it has read the header of a frame."""
@@ -69,21 +84,33 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         super().onFrameBegin()
 
     def onConnect(self, request: ConnectionRequest) -> str:
-        self._name_the_client()
         try:
+            self._name_the_client()
             self._subprotocol = self._accept(request)
         except ConnectionDeny as denied:
             self._end = (End.REFUSED, str(denied.reason))
             raise
+        except Exception:
+            # Autobahn would answer with the text of the error, and tell nobody else.
+            self.hub.faults.record("answering a handshake")
+            self._end = (End.FAULT, "")
+            raise ConnectionDeny(ConnectionDeny.INTERNAL_SERVER_ERROR, "internal error") from None
         return self._subprotocol
 
+    def succeedHandshake(self, res: Any) -> None:
+        """Called by Autobahn from a Deferred, which would keep what is raised here to itself."""
+        try:
+            super().succeedHandshake(res)
+        except Exception as error:
+            self._broke_off(error)
+
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        """Called by Autobahn for what is no handshake; the reason may quote the peer."""
-        if code == ConnectionDeny.SERVICE_UNAVAILABLE:
-            responseHeaders = [("Retry-After", RETRY_AFTER_SECONDS)]
+        """Called by Autobahn for what is no handshake; the reason may quote the peer, up to 16 KiB."""
         if self._end is None:
-            self._end = (End.REFUSED, repr(reason[:LONGEST_REASON]))
-        super().failHandshake(reason, code, responseHeaders)
+            match = _REASON.match(reason)
+            reason = match[0] if match is not None else "no WebSocket handshake"
+            self._end = (End.REFUSED, repr(reason))
+        super().failHandshake(reason, code, [*(responseHeaders or ()), *_HEADERS.get(code, ())])
 
     def onOpen(self) -> None:
         self.open(Line(self, WEBSOCKET_FORMATS[self._subprotocol]))
@@ -147,6 +174,33 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         self.dropConnection(abort=True)
         # Autobahn does nothing where it has told the transport to close already.
         self.transport.abortConnection()
+
+    def _checked(self, data: bytes) -> bytes:
+        """The head of a request, for Autobahn to read, and what follows it.
+
+        Raises:
+            InvalidHead: it is not HTTP/1, or no handshake.
+        """
+        head, end, rest = data.partition(END_OF_HEAD)
+        check_handshake(head)
+        # The one octet that may be in a header and is the end of a line to Autobahn.
+        return head.replace(b"\x85", b"?") + end + rest
+
+    def _refuse(self, text: str) -> None:
+        """Refuse the handshake with a text that quotes nothing."""
+        self._end = (End.REFUSED, repr(text))
+        self.failHandshake(text)
+
+    def _broke_off(self, error: Exception) -> None:
+        """Autobahn, or what it has called, has raised the error that is being handled."""
+        if not is_of_a_parser(error):
+            self.fault("reading a WebSocket")
+        elif self.state == CONNECTING:
+            self._refuse("this cannot be read")
+        elif self.line is not None and self.line.is_open:
+            self.end(End.VIOLATION, "this cannot be read")
+        else:
+            self.drop()
 
     def _name_the_client(self) -> None:
         """A proxy's connection is called by the client's address, too."""
