@@ -15,9 +15,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.exposition import choose_encoder
 
 from tuleaprt.tallies import Tally, Times
+
+FORMATS = ("0.0.1", "0.0.4", "1.0.0")
+"""The versions of the text format and of OpenMetrics that Prometheus asks for."""
 
 # Each counter would have a second line with the time of its birth.
 disable_created_metrics()
@@ -77,8 +80,6 @@ class Labelled(dict[str, Counter]):
 
 class PrometheusMetrics:
     """Counts in a registry of its own."""
-
-    content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -157,3 +158,17 @@ class PrometheusMetrics:
     def exposition(self) -> bytes:
         """The page that Prometheus reads, in its text format."""
         return generate_latest(self._registry)
+
+    def negotiated(self, accept: str) -> tuple[bytes, str]:
+        """The page and its media type, in the first format of an Accept header that there is."""
+        # prometheus_client takes any text for a version: it compares it with numbers, and sends it back.
+        known = (it for it in accept.split(",") if _is_known_format(it))
+        encode, content_type = choose_encoder(",".join(known))
+        return encode(self._registry), content_type
+
+
+def _is_known_format(media_range: str) -> bool:
+    """Whether an element of an Accept header is wanted, and of a version that exists."""
+    _, *parameters = media_range.split(";")
+    named = dict(it.strip().partition("=")[::2] for it in parameters)
+    return named.get("version", FORMATS[-1]) in FORMATS and bool(named.get("q", "1").strip("0."))

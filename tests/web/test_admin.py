@@ -88,6 +88,41 @@ def test_a_user_is_revoked(harness: Harness) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [PUT, DELETE])
 @pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Content_Type": "application/json; charset=iso-8859-1"}, 415),
+        ({"Content_Encoding": "gzip"}, 415),
+        ({"If_Match": '"tag"'}, 412),
+        ({"Content_Range": "bytes 0-1/2"}, 400),
+        ({"Expect": "more"}, 417),
+    ],
+)
+def test_what_a_request_says_about_itself_is_not_ignored(
+    harness: Harness, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    operator = f"Bearer {ticket(1, [], role='operator')}"
+    body = SEED if method == "PUT" else None
+    (answer,) = harness.connection.send(request(method, path, body, Authorization=operator, **headers))
+    assert answer.status == status
+    assert (harness.seeds, harness.revoked) == ([], [])
+
+
+def test_a_revocation_with_a_body_is_refused(harness: Harness) -> None:
+    operator = f"Bearer {ticket(1, [], role='operator')}"
+    (answer,) = harness.connection.send(request(*DELETE, SEED, Authorization=operator))
+    assert (answer.status, answer.error["code"]) == (400, "unexpected_body")
+
+
+def test_two_bearers_are_none(harness: Harness) -> None:
+    asked = request(*DELETE, None, Authorization=f"Bearer {ticket(1, [], role='operator')}")
+    twice = asked.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer x\r\n\r\n")
+    (answer,) = harness.connection.send(twice)
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize(("method", "path"), [PUT, DELETE])
+@pytest.mark.parametrize(
     ("bearer", "status"),
     [
         ("", 401),

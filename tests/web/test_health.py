@@ -45,6 +45,24 @@ def test_it_says_why_it_is_not_ready_and_lives_all_the_same(ask: Ask, log: Log) 
     assert log.lines == []
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_head_is_answered_as_get_without_the_body(clock: TurningClock, path: str) -> None:
+    faults = Faults(CountingMetrics())
+    health = HealthResource(list, faults)
+    connection = Connection(
+        BoundedSite({"health": health}, clock=clock, timeout=60, max_body=0, faults=faults)
+    )
+    (answer,) = connection.send(request("GET", path, None))
+    connection.channel.dataReceived(request("HEAD", path, None))
+    head = connection.transport.value()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert head.endswith(b"Content-Length: %d\r\n\r\n" % len(answer.body))
+    connection.transport.clear()
+    (refused,) = connection.send(request("POST", path))
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    connection.close()
+
+
 @pytest.mark.parametrize("path", ["/health", "/health/", "/health/dead", "/health/live/long"])
 def test_there_is_nothing_else(ask: Ask, path: str) -> None:
     assert ask(path).status == 404

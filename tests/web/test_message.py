@@ -95,17 +95,45 @@ def odd_body(asked: dict[str, Any]) -> bytes | None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'application/json; charset="UTF-8"',
+        "Application/JSON",
+    ],
 )
 def test_json_is_told_by_its_type(harness: Harness, content_type: str) -> None:
     assert harness.post(CREATE, Content_Type=content_type).status == 200
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "", "text/plain", "application/jsonp", "application/x-www-form-urlencoded"]
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "application/json; charset=iso-8859-1",
+        "application/jsonp",
+        "application/x-www-form-urlencoded",
+    ],
 )
 def test_wrong_content_type_is_refused(harness: Harness, content_type: str | None) -> None:
     assert harness.post(CREATE, Content_Type=content_type).status == 415
+    assert harness.accepted == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])
+def test_encoded_body_is_refused_even_if_it_is_json(harness: Harness, coding: str) -> None:
+    answer = harness.post(CREATE, Content_Encoding=coding)
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+    assert "Content-Encoding" in answer.error["message"]
+    assert harness.accepted == []
+
+
+def test_two_content_types_are_none(harness: Harness) -> None:
+    twice = request(body=CREATE).replace(b"\r\n\r\n", b"\r\nContent-Type: text/plain\r\n\r\n", 1)
+    assert harness.send(twice).status == 415
     assert harness.accepted == []
 
 

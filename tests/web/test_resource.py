@@ -1,4 +1,4 @@
-"""Errors as HTTP."""
+"""What is at one path of a site."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from tests.fakes import CountingMetrics
 from tests.web.requests import Connection, request
 from tuleaprt import errors
 from tuleaprt.faults import Faults
-from tuleaprt.web.resource import HttpError, Leaf, translate
+from tuleaprt.web.errors import HttpError
+from tuleaprt.web.resource import Leaf
 from tuleaprt.web.site import BoundedSite
 
 
@@ -50,20 +51,6 @@ def harness(clock: TurningClock) -> Any:
     harness = Harness(clock)
     yield harness
     harness.connection.close()
-
-
-def test_the_table() -> None:
-    table: list[tuple[Exception, int]] = [
-        (errors.MalformedMessage("code", "text"), 400),
-        (errors.RefusedMessage("code", "text"), 422),
-        (errors.JournalUnavailable(), 503),
-        (HttpError(418, "teapot", "short and stout"), 418),
-    ]
-    for error, status in table:
-        translated = translate(error)
-        assert translated is not None
-        assert translated.status == status
-    assert translate(ValueError()) is None
 
 
 def test_an_error_says_what_and_where(harness: Harness) -> None:
@@ -110,3 +97,11 @@ def test_answers_are_reported(harness: Harness) -> None:
     assert first is None
     assert second is not None
     assert second.status == 405
+
+
+def test_what_a_request_says_about_itself_is_asked_of_every_path(harness: Harness) -> None:
+    assert [it.status for it in harness.connection.send(request(If_Match="*") + request(Expect="x"))] == [
+        412,
+        417,
+    ]
+    assert [error and error.status for error in harness.leaf.answers] == [412, 417]

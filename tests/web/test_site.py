@@ -7,10 +7,12 @@ import pytest
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import CountingMetrics
+from tests.heads import hostile_requests
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.faults import Faults
+from tuleaprt.web.health import HealthResource
 from tuleaprt.web.resource import Leaf
-from tuleaprt.web.site import BoundedSite, PrivateSite
+from tuleaprt.web.site import BoundedRequest, BoundedSite, PrivateSite
 
 MAX_BODY = 1000
 
@@ -45,6 +47,14 @@ def connection(clock: TurningClock, metrics: CountingMetrics) -> Iterator[Connec
     connection.close()
 
 
+@pytest.fixture
+def public(clock: TurningClock, metrics: CountingMetrics) -> Iterator[Connection]:
+    site = BoundedSite({}, clock=clock, timeout=9, max_body=0, faults=Faults(metrics), closes=True)
+    connection = Connection(site)
+    yield connection
+    connection.close()
+
+
 def answer(connection: Connection, data: bytes) -> Answer:
     (answer,) = connection.send(data)
     return answer
@@ -63,24 +73,64 @@ def test_the_private_site_answers_to_its_own_names(connection: Connection, host:
         "evil.example",
         "localhost.evil.example",
         "evil.example:2999",
-        "localhost@evil.example",
-        "",
         "localhost.",
         "[::2]",
-        "localhost:x",
-        "a localhost",
-        "\xff\xfe",
-        None,
+        "local%68ost",
     ],
 )
-def test_foreign_host_is_refused(connection: Connection, host: str | None) -> None:
+def test_foreign_host_is_refused(connection: Connection, host: str) -> None:
     refused = answer(connection, request(Host=host))
     assert (refused.status, refused.error["code"]) == (403, "host")
 
 
-def test_two_hosts_are_refused(connection: Connection) -> None:
+NO_HOSTS = [
+    "",
+    "localhost@evil.example",
+    "localhost:x",
+    "localhost:-1",
+    "localhost:65536",
+    "a localhost",
+    "\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("host", [*NO_HOSTS, None])
+def test_host_that_is_none_is_a_bad_request_at_both_sites(
+    connection: Connection, public: Connection, host: str | None
+) -> None:
+    for site in (connection, public):
+        refused = answer(site, request(Host=host))
+        assert (refused.status, refused.error["code"]) == (400, "invalid_host")
+
+
+def test_two_hosts_are_a_bad_request(connection: Connection) -> None:
     data = request().replace(b"Host: localhost:2999", b"Host: localhost:2999\r\nHost: evil.example")
-    assert answer(connection, data).status == 403
+    assert answer(connection, data).status == 400
+
+
+def old(method: str, path: str, host: str | None = None) -> bytes:
+    return request(method, path, None, Host=host).replace(b"HTTP/1.1", b"HTTP/1.0")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_haproxy_asks_for_health_without_host_and_nobody_asks_for_more(
+    clock: TurningClock, metrics: CountingMetrics, method: str
+) -> None:
+    faults = Faults(metrics)
+    leaves = {"message": Echo(faults), "health": HealthResource(list, faults)}
+    for data, status in (
+        (old(method, "/health/ready"), 200),
+        (old(method, "/health/live"), 200),
+        (old(method, "/health/ready", "evil.example"), 403),
+        (old(method, "/health/ready").replace(b"\r\n", b"\r\nOrigin: null\r\n", 1), 403),
+        (old(method, "/message"), 403),
+        (request(method, "/health/ready", None, Host=None), 400),
+    ):
+        site = PrivateSite(leaves, hosts=["localhost"], clock=clock, timeout=60, max_body=9, faults=faults)
+        connection = Connection(site)
+        connection.channel.dataReceived(data)
+        assert int(connection.transport.value().split()[1]) == status
+        connection.close()
 
 
 @pytest.mark.parametrize("origin", ["https://tuleap.example.com", "http://localhost:2999", "null", ""])
@@ -147,7 +197,7 @@ def test_a_form_is_not_read_as_one(connection: Connection) -> None:
 def test_header_that_is_no_text_is_a_bad_header_and_no_fault(connection: Connection, log: Log) -> None:
     for name in (b"Host", b"Content-Type", b"Authorization", b"Origin", b"X"):
         data = request().replace(b"\r\n\r\n", b"\r\n%s: \xff\xfe\r\n\r\n" % name)
-        assert answer(connection, data).status in (200, 403)
+        assert answer(connection, data).status in (200, 400, 403)
     assert log.tracebacks == []
 
 
@@ -179,6 +229,71 @@ def test_the_public_site_answers_once_on_each_connection(
     assert (answer.status, answer.headers["connection"]) == (404, "close")
     assert connection.transport.disconnecting
     connection.close()
+
+
+# What twisted.web cannot read.
+
+
+@pytest.mark.parametrize("name", hostile_requests(b"/message"))
+def test_hostile_request_is_no_fault(
+    connection: Connection, public: Connection, metrics: CountingMetrics, log: Log, name: str
+) -> None:
+    data = hostile_requests(b"/message")[name]
+    for site in (connection, public):
+        site.channel.dataReceived(data)
+        assert b"200 OK" not in site.transport.value()
+        site.channel.dataReceived(b"more")
+    assert log.tracebacks == []
+    assert metrics.internal_errors == 0
+    assert len(log.lines) <= 4
+
+
+def test_a_length_that_python_does_not_read_is_a_bad_request_and_one_line(
+    connection: Connection, log: Log
+) -> None:
+    data = request(Content_Length="9" * 5000)
+    assert answer(connection, data).status == 400
+    assert connection.transport.disconnecting
+    assert connection.send(data + request()) == []
+    assert log.lines == ["request refused: 400 malformed: this is not HTTP/1"]
+    assert log.events[0]["event"] == "request.refused"
+
+
+def test_injected_fault_while_a_request_is_read_is_counted(
+    connection: Connection, metrics: CountingMetrics, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise ValueError("injected")
+
+    monkeypatch.setattr(BoundedRequest, "gotLength", broken)
+    assert connection.send(request()) == []
+    assert connection.transport.disconnected
+    assert log.tracebacks == ["injected"]
+    assert metrics.internal_errors == 1
+
+
+def test_who_waits_with_a_body_is_told_before_he_sends_it(connection: Connection) -> None:
+    head, _, body = request(body=b"x" * MAX_BODY, Expect="100-continue").partition(b"\r\n\r\n")
+    connection.channel.dataReceived(head + b"\r\n\r\n")
+    assert connection.transport.value() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.transport.clear()
+    assert answer(connection, body).status == 200
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [({"Content_Length": "1001"}, 413), ({"Transfer_Encoding": "chunked"}, 411)]
+)
+def test_who_waits_with_a_body_that_is_refused_need_not_send_it(
+    connection: Connection, line: dict[str, str], status: int
+) -> None:
+    refused = answer(connection, request(body=None, Expect="100-continue", **line))
+    assert (refused.status, refused.headers["connection"]) == (status, "close")
+    assert connection.transport.disconnecting
+    assert connection.send(b"x" * 1001 + request()) == []
+
+
+def test_identity_is_no_transfer_encoding_of_today(connection: Connection) -> None:
+    assert answer(connection, request(Transfer_Encoding="identity")).status == 411
 
 
 # Draining.

@@ -18,7 +18,9 @@ from tuleaprt.tuleap.inputs import CampaignSeeded
 from tuleaprt.tuleap.seed import decode
 from tuleaprt.tuleap.topics import campaign_topic, parse_id
 from tuleaprt.wamp.auth import Authenticator, Identity, Role
-from tuleaprt.web.resource import HttpError, Leaf, Request
+from tuleaprt.web.errors import HttpError
+from tuleaprt.web.metadata import json_body, no_body
+from tuleaprt.web.resource import Leaf, Request
 
 BEARER = b"Bearer "
 
@@ -42,7 +44,7 @@ class OperatorGate:
         Raises:
             HttpError: 401, or 403 for somebody who is not an operator.
         """
-        given = request.getHeader(b"Authorization") or b""
+        given = request.header(b"Authorization") or b""
         try:
             ticket = given.removeprefix(BEARER).decode("ascii") if given.startswith(BEARER) else ""
             identity = self._authenticator.authenticate(ticket, self._clock.seconds())
@@ -73,7 +75,7 @@ class ExecutionsResource(Leaf):
     async def answer(self, request: Request) -> bytes:
         operator = self._gate.operator(request)
         topic = campaign_topic(_id(request, "campaign"))
-        results, users = decode(request.body())
+        results, users = decode(json_body(request))
         publication = await self._seed(CampaignSeeded(topic=topic, results=results, users=users))
         self._gate.audit(None, operator, "seed", f"{topic}: {len(results)} executions")
         return msgspec.json.encode({"publication": publication})
@@ -93,6 +95,7 @@ class SessionsResource(Leaf):
 
     async def answer(self, request: Request) -> bytes:
         operator = self._gate.operator(request)
+        no_body(request)
         user_id = _id(request, "user")
         await self._revoke(user_id)
         self._gate.audit(None, operator, "revoke", f"user {user_id}")

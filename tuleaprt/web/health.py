@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tuleaprt.faults import Faults
-from tuleaprt.web.resource import HttpError, Leaf, Request, not_found
+from tuleaprt.web.errors import HttpError, not_found
+from tuleaprt.web.resource import Leaf, Request
 
 
 class NotReady(HttpError):
@@ -33,6 +34,8 @@ class HealthResource(Leaf):
     method = "GET"
     name = "health"
     below = (None,)
+    # HAProxy asks in HTTP/1.0 without Host. A browser always sends one, so nothing is lost.
+    needs_host = False
 
     def __init__(self, problems: Callable[[], Sequence[str]], faults: Faults) -> None:
         super().__init__(faults)

@@ -8,7 +8,9 @@ import msgspec
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import Metrics
 from tuleaprt.tuleap.message import Message, decode
-from tuleaprt.web.resource import HttpError, Leaf, Request
+from tuleaprt.web.errors import HttpError
+from tuleaprt.web.metadata import json_body
+from tuleaprt.web.resource import Leaf, Request
 
 
 class MessageResource(Leaf):
@@ -32,10 +34,7 @@ class MessageResource(Leaf):
 
     async def answer(self, request: Request) -> bytes:
         self._check_secret(request)
-        content_type = request.getHeader(b"Content-Type") or b""
-        if content_type.partition(b";")[0].strip().lower() != b"application/json":
-            raise HttpError(415, "content_type", "the content type is application/json")
-        message = decode(request.body())
+        message = decode(json_body(request))
         return msgspec.json.encode({"publication": await self._accept(message)})
 
     def answered(self, error: HttpError | None, seconds: float) -> None:
@@ -44,7 +43,7 @@ class MessageResource(Leaf):
         self._metrics.message("200" if error is None else str(error.status))
 
     def _check_secret(self, request: Request) -> None:
-        given = request.getHeader(b"Authorization") or b""
+        given = request.header(b"Authorization") or b""
         if self.secret and not compare_digest(given, b"Bearer " + self.secret):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HttpError(401, "unauthorized", "the post's secret is missing or wrong", headers=challenge)

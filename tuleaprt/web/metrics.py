@@ -2,7 +2,7 @@
 
 from tuleaprt.faults import Faults
 from tuleaprt.metrics import PrometheusMetrics
-from tuleaprt.web.resource import Leaf, Request
+from tuleaprt.web.resource import Leaf, Page, Request
 
 
 class MetricsResource(Leaf):
@@ -13,8 +13,9 @@ class MetricsResource(Leaf):
 
     def __init__(self, metrics: PrometheusMetrics, faults: Faults) -> None:
         super().__init__(faults)
-        self.content_type = metrics.content_type
         self._metrics = metrics
 
-    async def answer(self, request: Request) -> bytes:
-        return self._metrics.exposition()
+    async def answer(self, request: Request) -> Page:
+        accept = (request.header(b"Accept") or b"").decode("latin-1")
+        body, content_type = self._metrics.negotiated(accept)
+        return Page(body, content_type, {"Vary": "Accept"})

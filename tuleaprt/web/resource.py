@@ -1,92 +1,28 @@
-"""What is at one path of a site, answered by a coroutine, and the only translation of errors into HTTP.
-
-An error is answered by its status and::
-
-    {"error": {"code": "invalid_rights", "message": "Expected `object`, got `array`", "path": "$.rights"}}
-"""
+"""What is at one path of a site, answered by a coroutine."""
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
-import msgspec
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from tuleaprt.errors import InvalidMessage, JournalUnavailable, RefusedMessage, TuleaprtError
 from tuleaprt.faults import Faults
+from tuleaprt.web.errors import HttpError, internal_error, not_found, translate
+from tuleaprt.web.metadata import WithBody, check_request
 
 JSON = "application/json"
-RETRY_AFTER_SECONDS = 5
 
 
-class HttpError(TuleaprtError):
-    """A request that is answered by a status, before or beside what it is about."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        path: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.path = path
-        self.headers = headers or {}
-
-    @property
-    def body(self) -> bytes:
-        error = {"code": self.code, "message": str(self)} | ({"path": self.path} if self.path else {})
-        return msgspec.json.encode({"error": error})
-
-
-def not_found() -> HttpError:
-    return HttpError(404, "not_found", "there is nothing here")
-
-
-def internal_error() -> HttpError:
-    return HttpError(500, "internal_error", "an internal error; it has been logged")
-
-
-def translate(error: Exception) -> HttpError | None:
-    """The answer to an error; None: it should not have happened."""
-    if isinstance(error, HttpError):
-        return error
-    if isinstance(error, InvalidMessage):
-        status = 422 if isinstance(error, RefusedMessage) else 400
-        return HttpError(status, error.code, error.message, path=error.path)
-    if isinstance(error, JournalUnavailable):
-        retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return HttpError(503, "unavailable", "nothing was published; try again", headers=retry)
-    return None
-
-
-class Request(Protocol):
+class Request(WithBody, Protocol):
     """A request whose body is here (site.py)."""
-
-    @property
-    def method(self) -> bytes: ...
 
     @property
     def below(self) -> Sequence[bytes]:
         """What follows the leaf's name in the path, segment by segment, unquoted."""
         ...
 
-    def getHeader(self, key: bytes) -> bytes | None:
-        """The last of this name (twisted.web's)."""
-
-    def body(self) -> bytes:
-        """
-        Raises:
-            HttpError: 411 or 413.
-        """
-        ...
-
-    def refuse(self, error: "HttpError") -> None:
+    def refuse(self, error: HttpError) -> None:
         """Send the error as the answer."""
 
     def respond(
@@ -95,8 +31,16 @@ class Request(Protocol):
         """Send the answer; to nobody, if the peer has gone."""
 
 
+class Page(NamedTuple):
+    """The content of a 200 that is not JSON, or that has headers of its own."""
+
+    body: bytes
+    content_type: str = JSON
+    headers: Mapping[str, str] | None = None
+
+
 class Leaf:
-    """One path with one method, answered by a coroutine.
+    """One path with one method, answered by a coroutine; where that is GET, HEAD is answered too.
 
     ``below`` is what follows its name in the path, segment by segment; None stands for any one.
     """
@@ -106,13 +50,14 @@ class Leaf:
     name: ClassVar[str]
     """What is asked for, in the log."""
     below: ClassVar[Sequence[bytes | None]] = ()
-    content_type: str = JSON
+    needs_host: ClassVar[bool] = True
+    """Whether the private site refuses a request of HTTP/1.0 without Host."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
-    async def answer(self, request: Request) -> bytes:
-        """The body of a 200."""
+    async def answer(self, request: Request) -> bytes | Page:
+        """The content of a 200; bytes are JSON."""
         raise NotImplementedError
 
     def answered(self, error: HttpError | None, seconds: float) -> None:
@@ -139,27 +84,27 @@ class Leaf:
         try:
             error = None
             try:
-                body = await self._answer(request)
+                content = await self._answer(request)
             except Exception as raised:
                 error = translate(raised)
                 if error is None:
                     self._faults.record(f"answering {self.method}")
                     error = internal_error()
             if error is None:
-                request.respond(200, body, self.content_type)
+                request.respond(200, *(content if isinstance(content, Page) else Page(content)))
             else:
                 request.refuse(error)
             self.answered(error, perf_counter() - began)
         except Exception:
             self._faults.record(f"answering {self.method}")
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _answer(self, request: Request) -> bytes | Page:
         if len(request.below) != len(self.below) or any(
             wanted not in (None, found) for wanted, found in zip(self.below, request.below, strict=True)
         ):
             raise not_found()
-        if request.method != self.method.encode():
-            raise HttpError(
-                405, "method", f"only {self.method} is allowed here", headers={"Allow": self.method}
-            )
+        allowed = "GET, HEAD" if self.method == "GET" else self.method
+        if request.method not in allowed.encode().split(b", "):
+            raise HttpError(405, "method", f"only {allowed} is allowed here", headers={"Allow": allowed})
+        check_request(request)
         return await self.answer(request)

@@ -5,7 +5,6 @@ trees of resources (twisted.web.server). Those look up addresses, cookies, encod
 headers, for each request: a third of what a post costs (docs/performance.rst).
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from io import BytesIO
@@ -15,16 +14,16 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, datetimeToString
 from twisted.web.http import Request as TwistedRequest
 
-from tuleaprt.faults import Faults
+from tuleaprt.faults import Faults, is_of_a_parser
 from tuleaprt.transport.direct import Writer
-from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error, not_found
-
-# Bytes: a header need not be text, and twisted.web raises when it decodes one that is not.
-_HOST = re.compile(rb"(?P<name>\[[^\]]*\]|[^:]*)(?::\d*)?")
+from tuleaprt.transport.request_head import Host, InvalidHead, host_of
+from tuleaprt.web.errors import HttpError, internal_error, not_found
+from tuleaprt.web.resource import JSON, Leaf
 
 
 class _Nowhere(BytesIO):
@@ -59,7 +58,7 @@ class BoundedRequest(TwistedRequest):
         if site.closes:
             self.channel.persistent = False
         try:
-            site.admit(self)
+            site.admit(self, self.host_header())
             leaf = site.find(self)
         except HttpError as error:
             self.refuse(error)
@@ -74,11 +73,33 @@ class BoundedRequest(TwistedRequest):
         self.is_gone = True
         super().connectionLost(reason)
 
-    def body(self) -> bytes:
-        if self.length is None:
+    def header(self, name: bytes) -> bytes | None:
+        lines = self.requestHeaders.getRawHeaders(name)
+        return b", ".join(lines) if lines else None
+
+    def host_header(self) -> Host | None:
+        """None: HTTP/1.0 without Host.
+
+        Raises:
+            HttpError: 400.
+        """
+        try:
+            return host_of(self.requestHeaders.getRawHeaders(b"Host", []), self.clientproto)
+        except InvalidHead as error:
+            raise HttpError(400, "invalid_host", str(error)) from None
+
+    def check_length(self) -> None:
+        """
+        Raises:
+            HttpError: 411 or 413.
+        """
+        if self.length is None or self.requestHeaders.hasHeader(b"Transfer-Encoding"):
             raise HttpError(411, "length_required", "the body's length must be announced")
         if self.length > self.channel.site.max_body:
             raise HttpError(413, "too_large", f"a body has at most {self.channel.site.max_body} bytes")
+
+    def body(self) -> bytes:
+        self.check_length()
         return self.content.read()
 
     def refuse(self, error: HttpError) -> None:
@@ -110,16 +131,55 @@ class Channel(HTTPChannel):
     site: "BoundedSite"
     requestFactory: Any = BoundedRequest
     transport: Any
+    refusals = Logger()
     is_used = False
     """Whether there has been a request."""
+    _is_refused = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.site.channels.add(self)
 
+    def dataReceived(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        try:
+            super().dataReceived(data)
+        except Exception as error:
+            if is_of_a_parser(error):
+                self._respondToBadRequestAndDisconnect()
+            else:
+                self.site.faults.record("reading a request")
+                self.transport.abortConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self.site.lost(self)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Called by twisted.web for what is not HTTP/1, too; nothing that follows is read."""
+        if not self._is_refused:
+            self._is_refused = True
+            self.refusals.emit(
+                LogLevel.warn,
+                "request refused: 400 malformed: this is not HTTP/1",
+                event="request.refused",
+                reason="request malformed",
+            )
+            super()._respondToBadRequestAndDisconnect()
+
+    def _send100Continue(self) -> None:
+        """Called by twisted.web when the peer waits with a body: it need not send one that is refused."""
+        request = self.requests[-1]
+        try:
+            request.check_length()
+        except HttpError as error:
+            self._is_refused = True
+            self.persistent = False
+            request.method, request.clientproto = self._command, self._version
+            request.refuse(error)
+        else:
+            super()._send100Continue()
 
     def getHost(self) -> None: ...
 
@@ -197,10 +257,10 @@ class BoundedSite(HTTPFactory):
             drained, self._drained = self._drained, None
             drained.callback(None)
 
-    def admit(self, request: BoundedRequest) -> None:
+    def admit(self, request: BoundedRequest, host: Host | None) -> None:
         """
         Raises:
-            HttpError: this site is not for the one who asks.
+            HttpError: the request is not for this site.
         """
 
     def find(self, request: BoundedRequest) -> Leaf:
@@ -230,12 +290,11 @@ class PrivateSite(BoundedSite):
         super().__init__(leaves, **options)
         self._hosts = frozenset(host.lower().encode() for host in hosts)
 
-    def admit(self, request: BoundedRequest) -> None:
+    def admit(self, request: BoundedRequest, host: Host | None) -> None:
         if request.requestHeaders.hasHeader(b"Origin"):
             raise HttpError(403, "origin", "browsers have no business here")
-        if not self._is_own(request.requestHeaders.getRawHeaders(b"Host", [])):
+        if not self._is_own(host) and (host is not None or self.find(request).needs_host):
             raise HttpError(403, "host", "this site does not answer to that host")
 
-    def _is_own(self, hosts: Sequence[bytes]) -> bool:
-        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        return match is not None and match["name"].lower() in self._hosts
+    def _is_own(self, host: Host | None) -> bool:
+        return host is not None and host.name in self._hosts
