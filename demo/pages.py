@@ -25,6 +25,8 @@ FOLDERS = {
 }
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MAX_BODY = 65536
+LONGEST_NAME = 100
+"""Of a file that is asked for; a file system has a limit, too, and raises above it."""
 
 
 class Pages(Resource):
@@ -86,15 +88,15 @@ class Pages(Resource):
 
 
 def _asked(request: Request) -> Asked:
-    query = {name.decode(): values[0].decode() for name, values in (request.args or {}).items()}
     raw = request.content.read(MAX_BODY + 1) if request.content else b""
     if raw and (request.getHeader("Content-Type") or "") != "application/json":
         raise Refused("a body must be application/json")
     try:
+        query = {name.decode(): values[0].decode() for name, values in (request.args or {}).items()}
         body = json.loads(raw) if raw and len(raw) <= MAX_BODY else {}
         user_id = int(request.getHeader("X-User") or "")
     except ValueError:
-        raise Refused("the body must be JSON, and X-User a number") from None
+        raise Refused("the body and the query must be text, the body JSON, and X-User a number") from None
     if not isinstance(body, dict):
         raise Refused("the body must be an object")
     return Asked(user_id=user_id, uuid=request.getHeader("X-Client-UUID"), query=query, body=body)
@@ -102,10 +104,13 @@ def _asked(request: Request) -> Asked:
 
 def _file(request: Request, path: str) -> bytes:
     """A file of the page, of the client module, or autobahn-js; no other has a name here."""
+    if request.method not in (b"GET", b"HEAD"):
+        request.setHeader("Allow", "GET, HEAD")
+        return _answer(request, 405, {"error": "a file can only be read"})
     folder, _, name = path.rpartition("/")
     if path == "autobahn.min.js":
         file = AUTOBAHN
-    elif folder in FOLDERS and not name.startswith("."):
+    elif folder in FOLDERS and not name.startswith(".") and len(name) <= LONGEST_NAME:
         file = FOLDERS[folder] / (name or "index.html")
     else:
         return _answer(request, 404, {"error": "there is no such file"})

@@ -76,6 +76,19 @@ def request(line: bytes = b"GET /ws HTTP/1.1", *lines: bytes, host: bytes | None
     return b"\r\n".join([line, *([] if host is None else [b"Host: " + host]), *lines, b"", b""])
 
 
+HANDSHAKE = request(
+    b"GET /ws HTTP/1.1",
+    b"Upgrade: websocket",
+    b"Connection: Upgrade",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    b"Sec-WebSocket-Protocol: wamp.2.json",
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=15",
+    b"Origin: http://127.0.0.1:2998",
+)
+"""As a browser sends it."""
+
+
 def hostile_requests(path: bytes) -> dict[str, bytes]:
     """By the name of what is wrong with them, to a path with one method or the other."""
     found = {name: request(b"GET " + path + b" HTTP/1.1", line) for name, line in ODD_LINES.items()}

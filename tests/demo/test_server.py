@@ -120,6 +120,22 @@ async def test_a_form_of_another_site_changes_nothing(page: Page) -> None:
     assert answer.status == 400
 
 
+@ensure
+async def test_files_are_only_read(page: Page) -> None:
+    answer = await page.ask("GET", "/live.js")
+    head = await page.ask("HEAD", "/live.js")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == str(len(answer.body))
+    refused = await page.ask("POST", "/live.js")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+@ensure
+async def test_what_is_no_text_is_a_bad_request(page: Page) -> None:
+    assert (await page.ask("GET", "/api/jwt?%ff=%ff")).status == 400
+    assert (await page.ask("GET", f"/{'x' * 5000}.js")).status == 404
+
+
 @pytest.mark.parametrize(
     "path", ["/../run.py", "/..%2frun.py", "/client/../../run.py", "/.run/ticket", "/%00", "/live.js/x", "/x"]
 )

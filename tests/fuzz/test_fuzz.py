@@ -17,9 +17,14 @@ from twisted.logger import globalLogPublisher
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
 from tests.fuzz.mutations import payload
+from tests.heads import HANDSHAKE, changed
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
+from tests.web.requests import Connection, request
+from tests.web.test_site import Echo
 from tuleaprt.transport.serializers import SERIALIZERS, Serializer
 from tuleaprt.wamp.outlet import End
+from tuleaprt.web.health import HealthResource
+from tuleaprt.web.site import PrivateSite
 
 KINDS: list[type[Peer]] = [Browser, Program]
 STATES = ["raw", "connected", "challenged", "user", "operator", "leaving"]
@@ -77,6 +82,8 @@ def attack(scene: Scene, kind: type[Peer], serializer: Serializer, state: str, c
         scene.server.realm.sessions[peer.connection.session.id].dismiss(  # type: ignore[union-attr]
             End.KILLED, "wamp.close.killed", None, scene.clock.seconds()
         )
+    if state == "raw" and isinstance(peer, Browser) and chance.random() < 0.5:
+        peer.connection.dataReceived(changed(chance, HANDSHAKE))
     for _ in range(chance.randrange(1, 8)):
         if state == "raw" or chance.random() < 0.05:
             peer.connection.dataReceived(chance.randbytes(chance.randrange(1, 80)))
@@ -118,6 +125,26 @@ def test_nothing_that_a_client_sends_harms_the_server_or_anybody_else(
             if "Bucket" not in str(call) and "bucket" not in str(call)
         ]
         assert len(left) <= timers, left
+        it.bystander.lose()
+
+
+@given(seed=st.integers(0, 2**32))
+def test_no_request_harms_a_site(seed: int) -> None:
+    chance = random.Random(seed)
+    with scene() as it:
+        faults = it.server.hub.faults
+        leaves = {"message": Echo(faults), "health": HealthResource(list, faults)}
+        for _ in range(5):
+            connection = Connection(
+                PrivateSite(
+                    leaves, hosts=["localhost"], clock=it.clock, timeout=9, max_body=99, faults=faults
+                )
+            )
+            for _ in range(chance.randrange(1, 4)):
+                asked = chance.choice([request(), request("GET", "/health/ready", None)])
+                connection.channel.dataReceived(changed(chance, asked))
+            connection.close()
+        it.check()
         it.bystander.lose()
 
 
