@@ -103,6 +103,7 @@ def test_header_lines_that_are_refused(name: str) -> None:
         b"Expect: the-unexpected",
         b"Transfer-Encoding: identity",
         b" folded",
+        pytest.param(b"X:" + b" \t" * 8000 + b"\0", id="white space without end"),
         b"Sec-WebSocket-Version: " + b"1" * 5000,
         b"Sec-WebSocket-Version: +13",
         b"Sec-WebSocket-Version: 1_3",

@@ -56,6 +56,7 @@ def test_json_in_utf_8_is_taken(content_type: str) -> None:
         "application/json, text/plain",
         "application/jsonp",
         "application/x-www-form-urlencoded",
+        "application/json" + "; " * 8000 + "x",
         "json",
         "",
         "\xff",
@@ -67,6 +68,12 @@ def test_body_in_another_type_or_charset_is_refused(content_type: str) -> None:
     assert (refused.value.status, refused.value.code) == (415, "content_type")
     with pytest.raises(HttpError):
         no_body(Asked(length=0, Content_Type=content_type))
+
+
+def test_the_type_may_be_left_out_only_where_that_is_said() -> None:
+    assert json_body(Asked(), must_be_typed=False) == b"{}"
+    with pytest.raises(HttpError):
+        json_body(Asked())
 
 
 @pytest.mark.parametrize("coding", ["identity", "Identity", "", " , identity ,"])

@@ -14,7 +14,8 @@ LARGEST_PORT = 65_535
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(_TOKEN + rb" /[!-~]* HTTP/\d\.\d")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t -~\x80-\xff]*)")
+# Possessive: where the end does not fit, white space is not read once more for each of its octets.
+_FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+([\t -~\x80-\xff]*+)")
 _VERSION = re.compile(rb"\d{1,3}")
 _HOST = re.compile(
     rb"(?P<name>\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"

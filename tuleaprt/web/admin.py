@@ -75,7 +75,7 @@ class ExecutionsResource(Leaf):
     async def answer(self, request: Request) -> bytes:
         operator = self._gate.operator(request)
         topic = campaign_topic(_id(request, "campaign"))
-        results, users = decode(json_body(request))
+        results, users = decode(json_body(request, must_be_typed=False))
         publication = await self._seed(CampaignSeeded(topic=topic, results=results, users=users))
         self._gate.audit(None, operator, "seed", f"{topic}: {len(results)} executions")
         return msgspec.json.encode({"publication": publication})

@@ -61,6 +61,7 @@ class BoundedRequest(TwistedRequest):
             site.admit(self, self.host_header())
             leaf = site.find(self)
         except HttpError as error:
+            self.channel.log_refusal(error)
             self.refuse(error)
         except Exception:
             site.faults.record("finding what was asked for")
@@ -160,12 +161,7 @@ class Channel(HTTPChannel):
         """Called by twisted.web for what is not HTTP/1, too; nothing that follows is read."""
         if not self._is_refused:
             self._is_refused = True
-            self.refusals.emit(
-                LogLevel.warn,
-                "request refused: 400 malformed: this is not HTTP/1",
-                event="request.refused",
-                reason="request malformed",
-            )
+            self.log_refusal(HttpError(400, "malformed", "this is not HTTP/1"))
             super()._respondToBadRequestAndDisconnect()
 
     def _send100Continue(self) -> None:
@@ -177,9 +173,22 @@ class Channel(HTTPChannel):
             self._is_refused = True
             self.persistent = False
             request.method, request.clientproto = self._command, self._version
+            self.log_refusal(error)
             request.refuse(error)
         else:
             super()._send100Continue()
+
+    def log_refusal(self, error: HttpError) -> None:
+        """Log what is refused before any path is asked."""
+        self.refusals.emit(
+            LogLevel.warn,
+            "request refused: {status} {code}: {text}",
+            event="request.refused",
+            reason=f"request {error.code}",
+            status=error.status,
+            code=error.code,
+            text=str(error),
+        )
 
     def getHost(self) -> None: ...
 
