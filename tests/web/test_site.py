@@ -259,6 +259,12 @@ def test_a_length_that_python_does_not_read_is_a_bad_request_and_one_line(
     assert log.events[0]["event"] == "request.refused"
 
 
+def test_a_line_without_end_is_a_bad_request(connection: Connection, log: Log) -> None:
+    assert answer(connection, b"GET /" + b"x" * 20_000).status == 400
+    assert connection.transport.disconnecting
+    assert len(log.lines) == 1
+
+
 def test_injected_fault_while_a_request_is_read_is_counted(
     connection: Connection, metrics: CountingMetrics, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

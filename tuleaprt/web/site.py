@@ -164,6 +164,10 @@ class Channel(HTTPChannel):
             self.log_refusal(HttpError(400, "malformed", "this is not HTTP/1"))
             super()._respondToBadRequestAndDisconnect()
 
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Called by twisted.web for a line of more than 16 KiB; it would drop the connection."""
+        self._respondToBadRequestAndDisconnect()
+
     def _send100Continue(self) -> None:
         """Called by twisted.web when the peer waits with a body: it need not send one that is refused."""
         request = self.requests[-1]
