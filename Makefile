@@ -3,6 +3,7 @@
 # make docs    the documentation as web pages, in build/docs
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
+# make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
 # make bench   measure what it costs, beside its goals: FULL=1 for medians of three and a plot, PEER=… for another router
 # make soak    ten minutes of everything that can happen, every delivery checked: SOAK='--seconds 60 --seed 7'
 # make clean   remove what the others made
@@ -14,17 +15,19 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test lint types docs unit fuzz watch bench soak clean
+.PHONY: run test lint types docs unit fuzz watch post bench soak clean
 
-# The server needs no Node; the live page needs autobahn-js, and the stand-in says so when there is no npm.
+# The server needs no Node. The live page needs autobahn-js: npm fetches it, or a line says what to install.
 run: .venv/run
-	@[ -e node_modules/autobahn-browser ] || { npm --version >/dev/null 2>&1 && \
-		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; } || true
-	@$(BIN)/python demo/run.py $(if $(CONFIG),--config $(CONFIG))
+	@$(BIN)/python -m demo.run $(if $(CONFIG),--config $(CONFIG))
 
 watch: .venv/run
 	@$(BIN)/python -m tuleaprt watch $(or $(TOPIC),org.tuleap.kanban.3) $(if $(URL),--url $(URL)) \
 		$(if $(TICKET),,--ticket-file .run/ticket)
+
+post: .venv/run
+	@$(BIN)/python -m tuleaprt post $(or $(FILE),tests/fixtures/tuleap/wire/kanban_item_create.body) \
+		$(if $(CONFIG),--config $(CONFIG)) $(if $(URL),--url $(URL))
 
 test: lint types docs unit
 

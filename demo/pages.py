@@ -12,13 +12,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from demo.api import Api, Asked
+from demo.autobahn_js import AUTOBAHN
 from demo.kanban import NotFound, Refused
 from demo.posting import Poster
 from demo.sample import CAMPAIGN, KANBAN
 from demo.stand_in import StandIn
 
 ROOT = Path(__file__).parent.parent
-AUTOBAHN = ROOT / "node_modules" / "autobahn-browser" / "autobahn.min.js"
 FOLDERS = {
     "": Path(__file__).parent / "page",
     "client": ROOT / "tuleaprt" / "web" / "static" / "client",

@@ -18,16 +18,21 @@ from pathlib import Path
 
 import jwt
 
+from demo.autobahn_js import fetch
+from demo.live_page import LivePage
 from tuleaprt.config import Config
 from tuleaprt.errors import ConfigError
 from tuleaprt.loading import load
 
 ROOT = Path(__file__).parent.parent
-SAMPLE = "tests/fixtures/tuleap/wire/kanban_item_create.body"
 TICKET_SECONDS = 1800
+INTERRUPTED = 130
 
 PAGE = """
   Look at it: {address}
+"""
+NO_PAGE = """
+  The server runs, but {problem}
 """
 GUIDE = """
   Tuleap posts to     http://{private}/message
@@ -39,7 +44,7 @@ GUIDE = """
   In another terminal, watch a board:
     make watch TOPIC=org.tuleap.kanban.3 URL=ws://{public}/ws
   and in a third, post what Tuleap posts when a card is created:
-    curl -H 'Content-Type: application/json' --data-binary @{sample} http://{private}/message
+    make post {options}URL=http://{private}
 
   Ctrl-C stops the server.
 """
@@ -72,34 +77,8 @@ def keep(path: Path, secret: str) -> None:
     path.write_text(secret)
 
 
-def start_page(environment: dict[str, str]) -> tuple[subprocess.Popen[str] | None, str]:
-    """The stand-in for Tuleap and the address of its page; it ends when its standard input does."""
-    page = subprocess.Popen(
-        [sys.executable, "-m", "demo.server"],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert page.stdout is not None
-    for line in page.stdout:
-        if found := re.match(r"page listens on (\S+)", line):
-            return page, found[1]
-        print(line, end="", flush=True)
-    return None, ""
-
-
-def introduce(page: subprocess.Popen[str], key: bytes, private: str, public: str) -> None:
-    """Tell the stand-in where the server is."""
-    assert page.stdin is not None
-    page.stdin.write(json.dumps({"private": private, "public": public, "key": key.decode()}) + "\n")
-    page.stdin.flush()
-
-
 def follow(
-    server: subprocess.Popen[str], page: subprocess.Popen[str] | None, key: bytes, **guide: str
+    server: subprocess.Popen[str], page: LivePage | None, problem: str, key: bytes, **guide: str
 ) -> None:
     """Show what the server writes, and the guide when it is ready."""
     assert server.stdout is not None
@@ -108,10 +87,11 @@ def follow(
         if found := re.search(r"(private|public) site listens on (\S+)", line):
             guide.setdefault(found[1], found[2])
         if line.rstrip().endswith("tuleaprt is ready"):
-            if page is not None:
-                introduce(page, key, guide["private"], guide["public"])
-                print(PAGE.format(**guide), flush=True)
-            print(GUIDE.format(**guide, sample=SAMPLE), flush=True)
+            if page is not None and page.meet(key, guide["private"], guide["public"]):
+                print(PAGE.format(address=page.address), flush=True)
+            elif problem:
+                print(NO_PAGE.format(problem=problem), flush=True)
+            print(GUIDE.format(**guide), flush=True)
 
 
 def pass_on_the_first_signal(server: subprocess.Popen[str]) -> None:
@@ -135,7 +115,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     environment = dict(os.environ)
-    page, address = None, ""
+    page, problem = None, ""
     try:
         arguments.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = configure(arguments.config, environment, arguments.state)
@@ -149,10 +129,13 @@ def main() -> int:
         twistd += ["--config", str(arguments.config.resolve())]
     # The stand-in gives tickets to anybody: it is not started beside a key that is Tuleap's.
     if arguments.config is None and not os.environ.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
-        page, address = start_page(dict(os.environ))
+        try:
+            problem = fetch()
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        page = None if problem else LivePage.start(dict(os.environ))
     if page is not None:
-        origins = json.dumps([address, address.replace("127.0.0.1", "localhost")])
-        environment.setdefault("TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS", origins)
+        environment.setdefault("TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS", json.dumps(page.origins))
     # Started in the background of a script, this ignores SIGINT, and so would what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # In a session of its own, or Ctrl-C on a terminal would reach the server twice.
@@ -160,9 +143,11 @@ def main() -> int:
         twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as server:
         pass_on_the_first_signal(server)
-        follow(server, page, config.key, address=address, ticket=ticket, realm=config.realtime.realm)
+        guide = {"ticket": ticket, "realm": config.realtime.realm}
+        options = f"CONFIG={arguments.config} " if arguments.config else ""
+        follow(server, page, problem, config.key, options=options, **guide)
     if page is not None:
-        page.communicate()
+        page.stop()
     stopped_by_hand = server.returncode == -signal.SIGINT
     return 0 if stopped_by_hand else server.returncode
 

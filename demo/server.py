@@ -5,8 +5,9 @@ a configured one; it listens on a loopback address and answers to no other name.
 
     python -m demo.server [--listen 127.0.0.1:8080] [--cards 200]
 
-It says where it listens, and then waits for a line of JSON on its standard input: the addresses of the
-real-time server, and the key, as {"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}.
+It needs autobahn-js, and does not start without. It says where it listens, and then waits for a line of JSON
+on its standard input: the addresses of the real-time server, and the key, as
+{"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or ends.
 It ends with that input.
 """
 
@@ -22,7 +23,8 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from demo.pages import AUTOBAHN, Pages
+from demo.autobahn_js import AUTOBAHN, NEEDS_NETWORK
+from demo.pages import Pages
 from demo.stand_in import CannotStart, StandIn, check
 
 
@@ -38,6 +40,7 @@ class Orders(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:
         try:
             self._stand_in.meet(**json.loads(line))
+            print("page works", flush=True)
         except (CannotStart, ValueError, TypeError) as error:
             print(f"cannot use the server: {error}", file=sys.stderr, flush=True)
             self._reactor.stop()
@@ -69,6 +72,8 @@ def main() -> int:
     stand_in = StandIn(reactor, arguments.cards)
     try:
         check(os.environ, host)
+        if not AUTOBAHN.is_file():
+            raise CannotStart(NEEDS_NETWORK)
         try:
             actual = listen(reactor, stand_in, host, int(port))
         except CannotListenError:
@@ -78,8 +83,6 @@ def main() -> int:
     except (CannotStart, CannotListenError) as error:
         print(f"the page does not start: {error}", file=sys.stderr)
         return 1
-    if not AUTOBAHN.is_file():
-        print("the page needs autobahn-js; type: npm ci", flush=True)
     print(f"page listens on http://{host}:{actual}", flush=True)
     stdio.StandardIO(Orders(reactor, stand_in))
     reactor.run()

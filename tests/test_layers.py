@@ -87,6 +87,7 @@ ALLOWED = {
         "autobahn",
         "jwt",
         "twisted",
+        "msgspec",
     ),
     "__main__": ("tuleaprt.cli.main",),
     "journal": (),

@@ -52,6 +52,10 @@ class Unreachable(CommandFailed):
     """The server cannot be reached, or does not speak what it should; later it may."""
 
 
+class InvalidAnswer(CommandFailed):
+    """The server answers what cannot be read; it is not tuleaprt, or is broken, and will be later."""
+
+
 class InvalidMessage(TuleaprtError):
     """A body of ``POST /message`` that is not accepted.
 

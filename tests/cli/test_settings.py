@@ -1,12 +1,14 @@
 """Where the commands find the server and a ticket."""
 
+import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import jwt
 import pytest
 
-from tuleaprt.cli.settings import add_session, private_url, read_secret, session_settings
-from tuleaprt.config import Config, Listen
+from tuleaprt.cli.settings import add_session, operator_ticket, private_url, read_secret, session_settings
+from tuleaprt.config import Config, Listen, Realtime
 from tuleaprt.errors import CommandFailed, ConfigError
 
 KEY = "k" * 88
@@ -79,3 +81,11 @@ def test_attack_a_secret_that_would_be_more_than_one_header(tmp_path: Path, cont
     path.write_bytes(content)
     with pytest.raises(CommandFailed, match="no ticket or secret"):
         read_secret(str(path))
+
+
+@pytest.mark.parametrize(("longest", "seconds"), [(1800, 1800), (600, 600), (86_400, 3600)])
+def test_an_operators_ticket_lives_no_longer_than_the_server_counts(longest: float, seconds: float) -> None:
+    before = time.time()
+    token = operator_ticket(Config(realtime=Realtime(max_token_lifetime=longest), key=KEY.encode()))
+    claims = jwt.decode(token, KEY, algorithms=["HS512"])
+    assert before + seconds <= claims["exp"] <= time.time() + seconds

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ ensure = pytest_twisted.ensureDeferred
 KEY_FILE = {"TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key")}
 ANYWHERE = {"TULEAPRT_LISTEN__PRIVATE": ANY_PORT, "TULEAPRT_LISTEN__PUBLIC": ANY_PORT}
 RUN = [sys.executable, "demo/run.py"]
+SAMPLE = "tests/fixtures/tuleap/wire/kanban_item_create.body"
 
 
 @ensure
@@ -30,7 +30,7 @@ async def test_the_guide_of_make_run_can_be_followed(tmp_path: Path) -> None:
     run = Process.start([*RUN, "--state", str(tmp_path)], {**ANYWHERE, **KEY_FILE})
     token = (await run.written(r"^  (eyJ\S+)$"))[1]
     watch = (await run.written(r"^    make watch TOPIC=(\S+) URL=(\S+)$")).groups()
-    post = (await run.written(r"^    (curl .*)$"))[1]
+    (post,) = (await run.written(r"^    make post URL=(\S+)$")).groups()
     topic, url = watch
     command = [sys.executable, "-m", "tuleaprt", "watch", topic, "--url", url]
     watchers = {
@@ -39,7 +39,7 @@ async def test_the_guide_of_make_run_can_be_followed(tmp_path: Path) -> None:
     }
     for watcher in watchers:
         await watcher.written(f"watch(es|ing) {re.escape(KANBAN)}$")
-    posting = Process.start(["/usr/bin/env", *shlex.split(post)], {})
+    posting = Process.start([sys.executable, "-m", "tuleaprt", "post", SAMPLE, "--url", post], {})
     await posting.written(r'\{"publication":(\d+)\}')
     for watcher, start in watchers.items():
         await watcher.written(rf'^{start} kanban_item:create {{"artifact_id": ?321}}$')

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes import FIXTURES, KEY, MEMBER, cases, ticket
 from tuleaprt.errors import ConfigError, TicketError, TicketExpired, TicketRefused
+from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.wamp.auth import Identity, Role
 
@@ -69,7 +70,15 @@ def test_an_operator_is_made_by_the_token() -> None:
 def test_a_token_that_is_good_for_a_hundred_years_is_good_for_the_longest_lifetime() -> None:
     now = time.time()
     distant = ticket(exp=now + 3_000_000_000)
-    assert verifier.authenticate(distant, now).exp == now + MAX_LIFETIME
+    assert now + 0.98 * MAX_LIFETIME < verifier.authenticate(distant, now).expires_at <= now + MAX_LIFETIME
+
+
+def test_attack_a_former_ticket_is_shown_again_and_the_clock_of_tuleap_is_ahead() -> None:
+    now = time.time()
+    former, newest = (ticket(exp=now + made + MAX_CLOCK_SKEW + MAX_LIFETIME) for made in (0, 10))
+    newest_ends = verifier.authenticate(newest, now + 10).exp
+    for shown in (0, 10, 30, 300):
+        assert verifier.authenticate(former, now + shown).exp < newest_ends
 
 
 def test_sessions_of_tickets_that_end_together_end_each_a_little_earlier() -> None:
@@ -88,14 +97,34 @@ def test_the_same_ticket_always_ends_at_the_same_time() -> None:
 def test_ticket_of_a_user_who_was_revoked_is_refused_and_those_made_afterwards_are_not() -> None:
     strict = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
     now = time.time()
-    before, after = ticket(101, exp=now + MAX_LIFETIME), ticket(101, exp=now + 1 + MAX_LIFETIME)
+    later = now + MAX_CLOCK_SKEW + 1
+    before, after = ticket(101, exp=now + MAX_LIFETIME), ticket(101, exp=later + MAX_LIFETIME)
     strict.revocations.revoke(101, now)
+    for ahead in (0, 5, MAX_CLOCK_SKEW):
+        with pytest.raises(TicketRefused, match="revoked"):
+            strict.authenticate(ticket(101, exp=now + ahead + MAX_LIFETIME), now)
     with pytest.raises(TicketRefused, match="revoked"):
-        strict.authenticate(before, now)
-    assert strict.authenticate(after, now + 1).user_id == 101
+        strict.authenticate(before, later)
+    assert strict.authenticate(after, later).user_id == 101
     assert strict.authenticate(ticket(102, exp=now + 60), now).user_id == 102
     with pytest.raises(TicketRefused, match="revoked"):
         strict.authenticate(ticket(101, role="operator", exp=now + 60), now)
+
+
+@pytest.mark.parametrize("lifetime", [30, MAX_LIFETIME, 3_000_000])
+def test_after_a_revocation_iat_decides_whatever_the_lifetime_is(lifetime: float) -> None:
+    strict = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+    now = time.time()
+    strict.revocations.revoke(101, now)
+    claims: dict[str, Any] = {"data": {"user_id": 101, "user_rights": []}}
+    later = now + MAX_CLOCK_SKEW + 2
+    for iat, is_good in ((now - 1, False), (now + MAX_CLOCK_SKEW, False), (later - 1, True)):
+        token = signed(json.dumps(claims | {"iat": iat, "exp": later + lifetime}).encode())
+        if is_good:
+            assert strict.authenticate(token, later).user_id == 101
+        else:
+            with pytest.raises(TicketRefused, match="revoked"):
+                strict.authenticate(token, later)
 
 
 def test_expired_ticket_is_told_from_a_refused_one() -> None:
@@ -146,12 +175,29 @@ def test_ticket_with_an_unknown_critical_header_is_refused() -> None:
     refusal(jwt.encode(claims, KEY, algorithm="HS512", headers={"crit": ["x"], "x": 1}))
 
 
+NO_TIMES = ["0", "", None, -1, -0.001, True, False, [], {}, 2**53, 1e300, 10**400, float("nan"), float("inf")]
+
+
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-@pytest.mark.parametrize("begins", [time.time() + 600, "0", None, -1, True])
-def test_ticket_of_the_future_is_refused(claim: str, begins: object) -> None:
+@pytest.mark.parametrize("begins", [time.time() + 600, *NO_TIMES])
+def test_ticket_of_the_future_or_of_no_time_is_refused(claim: str, begins: object) -> None:
     claims = {"data": {"user_id": 102, "user_rights": []}, "exp": time.time() + 1200}
     authenticate(signed(json.dumps(claims | {claim: time.time() - 1}).encode()))
-    assert claim in refusal(signed(json.dumps(claims | {claim: begins}).encode()))
+    reason = refusal(signed(json.dumps(claims | {claim: begins}).encode()))
+    assert claim in reason or reason == "DecodeError"
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_ticket_that_a_clock_a_little_ahead_has_made_is_good(claim: str) -> None:
+    now = time.time()
+    claims = {"data": {"user_id": 102, "user_rights": []}, "exp": now + 1200}
+    for ahead, is_good in ((0, True), (3, True), (MAX_CLOCK_SKEW - 2, True), (MAX_CLOCK_SKEW + 1, False)):
+        token = signed(json.dumps(claims | {claim: now + ahead}).encode())
+        if is_good:
+            assert verifier.authenticate(token, now).user_id == 102
+        else:
+            with pytest.raises(TicketRefused, match=claim):
+                verifier.authenticate(token, now)
 
 
 def test_ticket_for_another_service_is_refused() -> None:

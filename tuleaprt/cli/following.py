@@ -1,16 +1,45 @@
 """Following a topic over any number of sessions, and missing nothing (docs/wamp.rst, "What was missed")."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from autobahn.wamp.types import CallResult, EventDetails, SubscribeOptions
+import msgspec
+from autobahn.wamp.types import EventDetails, SubscribeOptions
 
+from tuleaprt.cli.answers import read
 from tuleaprt.cli.session import Session
+from tuleaprt.errors import InvalidAnswer
 from tuleaprt.tuleap.topics import room_id
 
 REMEMBERED = 10_000
 """How many of the last publications are known again when they come once more."""
+
+HISTORY = "wamp.subscription.get_events"
+
+
+class _Details(msgspec.Struct):
+    topic: str | None = None
+
+
+class _Row(msgspec.Struct):
+    """One event of an answer of the history."""
+
+    publication: int
+    details: _Details
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+class _Page(msgspec.Struct):
+    """An answer of the history, without its events."""
+
+    position: int
+    position_lost: bool = False
+    more: bool = False
+
+
+History = Callable[..., Awaitable[tuple[list[_Row], _Page]]]
 
 
 class Event(NamedTuple):
@@ -67,37 +96,43 @@ class Following:
 
         Raises:
             ApplicationError: the server does not allow it, or the session has ended meanwhile.
+            InvalidAnswer: what the server answers cannot be read.
+            Unreachable: the server does not answer.
         """
         self._early, self._is_live = [], False
         options = SubscribeOptions(match=self._match, details=True)
         subscription = await session.subscribe(self._received, self.topic, options=options)
 
-        async def history(**conditions: int) -> CallResult:
-            return await session.ask("wamp.subscription.get_events", subscription.id, **conditions)
+        async def history(**conditions: int) -> tuple[list[_Row], _Page]:
+            answer = await session.ask(HISTORY, subscription.id, **conditions)
+            rows = read(list(answer.results or ()), list[_Row], HISTORY)
+            return rows, read(answer.kwresults or {}, _Page, HISTORY)
 
         if self._position is not None:
             await self._catch_up(history)
         if self._position is None:
-            self._position = (await history(limit=0)).kwresults["position"]
+            self._position = (await history(limit=0))[1].position
         for event in self._early:
             self._take(event)
         self._early, self._is_live = [], True
 
-    async def _catch_up(self, history: Callable[..., Any]) -> None:
+    async def _catch_up(self, history: History) -> None:
         while True:
-            missed = await history(after_publication=self._position)
-            if missed.kwresults.get("position_lost"):
+            before = self._position
+            rows, page = await history(after_publication=before)
+            if page.position_lost:
                 self._position = None
                 self._lost(self.topic)
                 return
-            for row in missed.results:
-                topic = row["details"].get("topic", self.topic)
-                self._take(Event(row["publication"], topic, row["args"], row["kwargs"]))
-            if not missed.kwresults.get("more"):
-                self._position = missed.kwresults["position"]
+            for row in rows:
+                self._take(Event(row.publication, row.details.topic or self.topic, row.args, row.kwargs))
+            if not page.more:
+                self._position = page.position
                 return
+            if self._position == before:
+                raise InvalidAnswer(f"{HISTORY} answers that there are more events, and gives none")
 
-    def _received(self, *args: Any, details: EventDetails, **kwargs: Any) -> None:
+    def _received(self, /, *args: Any, details: EventDetails, **kwargs: Any) -> None:
         event = Event(details.publication, details.topic or self.topic, list(args), kwargs)
         if self._is_live:
             self._take(event)

@@ -3,13 +3,29 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from tuleaprt.cli.answers import read_json, shortened
 from tuleaprt.cli.http import request
 from tuleaprt.cli.screen import printable
 from tuleaprt.cli.settings import add_config, configuration, private_url, read_secret
 from tuleaprt.errors import CommandFailed
 
 OK = 200
+
+
+class Published(msgspec.Struct):
+    """The answer of 200."""
+
+    publication: int
+
+
+class Refused(msgspec.Struct):
+    """The answer of any other status."""
+
+    error: dict[str, Any]
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,8 +59,12 @@ def post(arguments: argparse.Namespace) -> int:
         secret = config.post_secret.decode("latin-1")
     answer = request(url, "POST", "/message", bearer=secret, body=_body(arguments.file))
     print(answer.status, printable(answer.reason))
-    print(printable(answer.body.rstrip("\n")))
-    return 0 if answer.status == OK else 1
+    print(printable(shortened(answer.body.rstrip("\n"))))
+    if answer.status == OK:
+        read_json(answer.body, Published, url)
+        return 0
+    read_json(answer.body, Refused, url)
+    return 1
 
 
 def _body(name: str) -> bytes:

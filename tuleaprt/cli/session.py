@@ -2,20 +2,31 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from autobahn.twisted.wamp import ApplicationSession
 from autobahn.twisted.websocket import WampWebSocketClientFactory, WampWebSocketClientProtocol
-from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.exception import ApplicationError, TransportLost
+from autobahn.wamp.request import Subscription
 from autobahn.wamp.serializer import JsonSerializer
-from autobahn.wamp.types import CallOptions, CallResult, CloseDetails, ComponentConfig, SessionDetails
+from autobahn.wamp.types import (
+    CallOptions,
+    CallResult,
+    CloseDetails,
+    ComponentConfig,
+    SessionDetails,
+    SubscribeOptions,
+)
+from autobahn.websocket.types import ConnectionResponse
 from twisted.internet import task
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.ssl import optionsForClientTLS
 
-from tuleaprt.errors import CommandFailed, Unreachable
+from tuleaprt.cli.answers import shortened
+from tuleaprt.errors import CommandFailed, InvalidAnswer, Unreachable
 
 T = TypeVar("T")
 
@@ -25,8 +36,18 @@ OPEN_SECONDS = 15
 PING_SECONDS = 25
 """How often a silent server is asked whether it is there, and how long it may think about it."""
 
+ANSWER_SECONDS = 60
+"""How long an answer to a request may take."""
+
+LEAVE_SECONDS = 5
+"""How long the server may take to end the session after GOODBYE."""
+
+MAX_HEAD, MAX_MESSAGE = 65_536, 16 * 1024 * 1024
+"""Bytes of the answer to the WebSocket handshake, and of a message."""
+
 EXPIRED = "org.tuleap.error.token_expired"
 SHUTDOWN = "wamp.close.system_shutdown"
+GOING_AWAY = WampWebSocketClientProtocol.CLOSE_STATUS_CODE_GOING_AWAY
 LOST = CloseDetails.REASON_TRANSPORT_LOST
 
 
@@ -51,15 +72,20 @@ class Refused(CommandFailed):
 class Session(ApplicationSession):
     """``opened`` fires with the details of WELCOME, ``ended`` with an Ended when the connection is gone.
 
-    ``is_over`` is true as soon as requests fail because the session ends.
+    ``is_over`` is true as soon as requests fail because the session ends. ``invalid`` is set before that if
+    the cause is a message that cannot be read.
     """
 
-    def __init__(self, realm: str, ticket: str) -> None:
+    def __init__(self, realm: str, ticket: str, reactor: Any) -> None:
         super().__init__(ComponentConfig(realm))
         self.opened: Deferred[SessionDetails] = Deferred()
         self.ended: Deferred[Ended] = Deferred()
         self.is_over = False
+        self.invalid: InvalidAnswer | None = None
+        self._reactor = reactor
         self._ticket = ticket
+        self._dropping: Any = None
+        self._waiting: set[Deferred[Any]] = set()
         self._said: Ended | None = None
 
     def onConnect(self) -> None:
@@ -77,26 +103,119 @@ class Session(ApplicationSession):
             self._said = Ended(str(details.reason), details.message or "")
         super().onLeave(details)
 
+    def cannot_read(self, why: str) -> None:
+        """A message of the server cannot be read; the connection is about to be closed."""
+        self.invalid = self.invalid or InvalidAnswer(
+            f"what the server sends cannot be read: {shortened(why)}"
+        )
+
     def is_gone(self, why: str) -> None:
         """The connection is no more."""
+        self.is_over = True
+        if self._dropping is not None:
+            self._dropping.cancel()
+        for answer in [it for it in self._waiting if not it.called]:
+            # Autobahn forgets a request before it finds out that the answer cannot be read.
+            answer.errback(TransportLost())
         ended = self._said or Ended(LOST, why)
         if not self.opened.called:
             is_refused = ended.reason not in (LOST, SHUTDOWN)
-            self.opened.errback(Refused(ended) if is_refused else Unreachable(str(ended.message or ended)))
+            problem = Refused(ended) if is_refused else Unreachable(str(ended.message or ended))
+            self.opened.errback(self.invalid or problem)
         self.ended.callback(ended)
 
     async def ask(self, procedure: str, *args: Any, **kwargs: Any) -> CallResult:
         """
         Raises:
             ApplicationError: the server's ERROR, or that the session has ended.
+            InvalidAnswer: the session ends because of what the server sends.
+            Unreachable: there is no answer in time.
         """
         options = CallOptions(details=True)
-        result: CallResult = await self.call(procedure, *args, **kwargs, options=options)
+        request = partial(self.call, procedure, *args, **kwargs, options=options)
+        result: CallResult = await self._answered(request, procedure)
         return result
+
+    async def subscribe(
+        self, handler: Callable[..., None], topic: str, options: SubscribeOptions
+    ) -> Subscription:
+        """It raises what ``ask`` does."""
+        request = partial(super().subscribe, handler, topic, options=options)
+        subscription: Subscription = await self._answered(request, f"SUBSCRIBE {topic}")
+        return subscription
+
+    async def over(self) -> Ended:
+        """
+        Raises:
+            InvalidAnswer: it has ended because of what the server sent.
+        """
+        ended = await self.ended
+        if self.invalid is not None:
+            raise self.invalid
+        return ended
+
+    def leave(self, reason: str | None = None, message: str | None = None) -> None:
+        """Say GOODBYE, and do not wait without end for the server's."""
+        if not self.is_over and self._dropping is None:
+            self._dropping = self._reactor.callLater(LEAVE_SECONDS, self._drop)
+            with suppress(TransportLost):
+                super().leave(reason, message)
+
+    def _drop(self) -> None:
+        self._dropping = None
+        if self._transport is not None:
+            with suppress(TransportLost):
+                self._transport.abort()
+
+    async def _answered(self, request: Callable[[], "Deferred[Any]"], what: str) -> Any:
+        def gave_up(_: object, seconds: float) -> NoReturn:
+            self._drop()
+            raise Unreachable(f"no answer to {what} within {seconds} seconds")
+
+        answer: Deferred[Any] = maybeDeferred(request)
+        self._waiting.add(answer)
+        try:
+            return await answer.addTimeout(ANSWER_SECONDS, self._reactor, gave_up)
+        except (ApplicationError, TransportLost) as error:
+            if self.invalid is not None:
+                raise self.invalid from None
+            if isinstance(error, ApplicationError):
+                raise
+            self.is_over = True
+            raise ApplicationError(LOST, "the session has ended") from None
+        finally:
+            self._waiting.discard(answer)
 
 
 class _Protocol(WampWebSocketClientProtocol):
     factory: "_Factory"
+
+    def processHandshake(self) -> None:
+        try:
+            if len(self.data) > MAX_HEAD and b"\r\n\r\n" not in self.data[:MAX_HEAD]:
+                self.failHandshake(f"its answer to the WebSocket handshake is longer than {MAX_HEAD} bytes")
+            else:
+                super().processHandshake()
+        except Exception as error:
+            self.failHandshake(f"its answer to the WebSocket handshake is none: {type(error).__name__}")
+
+    def failHandshake(self, reason: str) -> None:
+        # Another status may be that of a proxy, while the server is away.
+        if not reason.startswith("WebSocket connection upgrade failed"):
+            self.factory.session.cannot_read(reason)
+        super().failHandshake(reason)
+
+    def onConnect(self, response: ConnectionResponse) -> None:
+        if response.protocol is None:
+            self.factory.session.cannot_read(
+                "its answer to the WebSocket handshake names no WAMP subprotocol"
+            )
+        super().onConnect(response)
+
+    def _fail_connection(self, code: int = GOING_AWAY, reason: str = "going away") -> None:
+        if code != GOING_AWAY:
+            self.factory.session.cannot_read(reason)
+        super()._fail_connection(code, reason)
 
     def onClose(self, wasClean: bool, code: Any, reason: str | None) -> None:
         super().onClose(wasClean, code, reason)
@@ -113,10 +232,11 @@ async def connect(reactor: Any, url: str, realm: str, ticket: str) -> Session:
 
     Raises:
         Refused: the server does not want one with this ticket.
-        Unreachable: nobody answers there, or not as tuleaprt does.
+        Unreachable: no server answers there, or an HTTP server that does not offer a WebSocket.
+        InvalidAnswer: what answers there cannot be read.
         CommandFailed: it is not the URL of a WebSocket.
     """
-    session = Session(realm, ticket)
+    session = Session(realm, ticket, reactor)
     factory, endpoint = _way(reactor, url, session)
     try:
         protocol = await endpoint.connect(factory)
@@ -131,6 +251,8 @@ async def connect(reactor: Any, url: str, realm: str, ticket: str) -> Session:
         await session.opened.addTimeout(OPEN_SECONDS, reactor, gave_up)
     except Unreachable as error:
         raise Unreachable(f"cannot open a session at {url}: {error}") from None
+    except InvalidAnswer as error:
+        raise InvalidAnswer(f"cannot open a session at {url}: {error}") from None
     return session
 
 
@@ -151,6 +273,8 @@ def _way(reactor: Any, url: str, session: Session) -> tuple[_Factory, Any]:
         closeHandshakeTimeout=2,
         autoPingInterval=PING_SECONDS,
         autoPingTimeout=PING_SECONDS,
+        maxFramePayloadSize=MAX_MESSAGE,
+        maxMessagePayloadSize=MAX_MESSAGE,
     )
     return factory, endpoint
 

@@ -6,17 +6,43 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from autobahn.wamp.exception import ApplicationError
 
+from tuleaprt.cli.answers import read, read_first, read_json, shortened
 from tuleaprt.cli.http import request
 from tuleaprt.cli.screen import BOLD, Screen, printable
 from tuleaprt.cli.session import Session, connect, run
 from tuleaprt.cli.settings import add_session, configuration, private_url, session_settings
-from tuleaprt.errors import CommandFailed
+from tuleaprt.errors import CommandFailed, InvalidAnswer
 from tuleaprt.tuleap.topics import parse_id
 
 COLUMNS = (("session", 16), ("user", 10), ("role", 8), ("transport", 24), ("peer", 0))
 OK = 200
+
+LIST, COUNT, GET = "wamp.session.list", "wamp.session.count", "wamp.session.get"
+
+
+class Revoked(msgspec.Struct):
+    """The answer of ``DELETE /sessions/<user id>``."""
+
+    user_id: int
+
+
+class _Transport(msgspec.Struct):
+    type: str | None = None
+    protocol: str | None = None
+    peer: str | None = None
+
+
+class _Row(msgspec.Struct):
+    """What the table shows of an answer of ``wamp.session.get``."""
+
+    session: int
+    authid: str | None
+    authrole: str | None
+    transport: _Transport = msgspec.field(default_factory=_Transport)
+
 
 Command = Callable[[Session], Awaitable[int]]
 
@@ -76,9 +102,10 @@ def list_sessions(arguments: argparse.Namespace) -> int:
     async def show(session: Session) -> int:
         if not arguments.json:
             screen.line(_row(screen, {name: name.upper() for name, _ in COLUMNS}, BOLD))
-        for id in (await session.ask("wamp.session.list")).results[0]:
+        for id in read_first(await session.ask(LIST), list[int], LIST):
             if id != session.session_id and (found := await _details(session, id)) is not None:
-                screen.line(json.dumps(found) if arguments.json else _row(screen, _cells(found)))
+                row = _cells(read(found, _Row, GET))
+                screen.line(json.dumps(found) if arguments.json else _row(screen, row))
         return 0
 
     return _with_session(arguments, show)
@@ -86,7 +113,7 @@ def list_sessions(arguments: argparse.Namespace) -> int:
 
 def count_sessions(arguments: argparse.Namespace) -> int:
     async def count(session: Session) -> int:
-        print((await session.ask("wamp.session.count")).results[0] - 1)
+        print(read_first(await session.ask(COUNT), int, COUNT) - 1)
         return 0
 
     return _with_session(arguments, count)
@@ -115,7 +142,9 @@ def _revoke(arguments: argparse.Namespace) -> int:
     url = private_url(arguments.private_url, configuration(arguments, with_key=False), "--private-url")
     answer = request(url, "DELETE", f"/sessions/{arguments.user}", bearer=ticket())
     if answer.status != OK:
-        raise CommandFailed(f"the server refuses: {answer.status} {printable(answer.body)}")
+        raise CommandFailed(f"the server refuses: {answer.status} {shortened(answer.body)}")
+    if read_json(answer.body, Revoked, url).user_id != arguments.user:
+        raise InvalidAnswer(f"{url} has revoked the tickets of another user")
     print(f"the sessions of user {arguments.user} have been ended, and the tickets that he has are refused")
     return 0
 
@@ -127,7 +156,7 @@ def _with_session(arguments: argparse.Namespace, command: Command) -> int:
         session = await connect(reactor, url, config.realtime.realm, ticket())
         status = await command(session)
         session.leave()
-        await session.ended
+        await session.over()
         return status
 
     return run(work)
@@ -136,22 +165,20 @@ def _with_session(arguments: argparse.Namespace, command: Command) -> int:
 async def _details(session: Session, id: int) -> dict[str, Any] | None:
     """None: it has ended meanwhile."""
     try:
-        found: dict[str, Any] = (await session.ask("wamp.session.get", id)).results[0]
-        return found
+        return read_first(await session.ask(GET, id), dict[str, Any], GET)
     except ApplicationError as error:
         if error.error == ApplicationError.NO_SUCH_SESSION:
             return None
         raise
 
 
-def _cells(details: dict[str, Any]) -> dict[str, str]:
-    transport = details.get("transport") or {}
+def _cells(row: _Row) -> dict[str, str]:
     return {
-        "session": str(details["session"]),
-        "user": str(details["authid"]),
-        "role": str(details["authrole"]),
-        "transport": f"{transport.get('type')} {transport.get('protocol')}",
-        "peer": str(transport.get("peer")),
+        "session": str(row.session),
+        "user": str(row.authid),
+        "role": str(row.authrole),
+        "transport": f"{row.transport.type} {row.transport.protocol}",
+        "peer": str(row.transport.peer),
     }
 
 

@@ -85,7 +85,9 @@ def session_settings(arguments: Namespace) -> tuple[Config, str, Callable[[], st
 
 
 def operator_ticket(config: Config) -> str:
-    return mint(config, OPERATOR_ID, seconds=OPERATOR_SECONDS, is_operator=True, now=time.time())
+    """It has no longer life than the server counts: after a revocation, a longer one is of unknown age."""
+    seconds = min(OPERATOR_SECONDS, config.realtime.max_token_lifetime)
+    return mint(config, OPERATOR_ID, seconds=seconds, is_operator=True, now=time.time())
 
 
 def private_url(given: str | None, config: Config, option: str) -> str:

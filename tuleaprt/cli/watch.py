@@ -112,7 +112,8 @@ class Watch:
     async def run(self, reactor: Any, open_session: Callable[[], Any]) -> None:
         """
         Raises:
-            CommandFailed: the server does not want us, or cannot be reached at the first attempt.
+            CommandFailed: the server refuses, or cannot be reached at the first attempt.
+            InvalidAnswer: what it sends cannot be read.
             OSError: nobody reads any more what is written.
         """
         pause: float = FIRST_PAUSE
@@ -147,7 +148,7 @@ class Watch:
             topics = ", ".join(following.topic for following in self._followings)
             verb = "watches" if is_first else "is back and watches"
             self._say(f"user {session.authid} {verb} {topics}")
-        ended: Ended = await session.ended
+        ended: Ended = await session.over()
         if ended.reason not in PASSING and self._left != 0 and self._error is None:
             raise CommandFailed(f"the server has ended the session: {ended}")
         return f"the connection is lost ({ended.message})" if ended.reason == LOST else str(ended)

@@ -6,7 +6,7 @@
     payload  {"data": {"user_id": 101, "user_rights": ["@site_active", …]}, "exp": 1741878120.123456}
 
 tuleaprt's own additions, both optional: ``data.role`` = "operator", and ``data.rooms``, the topics that the
-user may subscribe (an empty list: none).
+user may subscribe (an empty list: none). ``iat`` and ``nbf`` (RFC 7519) are optional, too.
 
 PyJWT checks the form and the signature; what the claims say, and whether it is good at this time, is checked
 here. Sessions end a little before their tickets do, each by another while, so that not all who came together
@@ -25,7 +25,7 @@ from jwt.algorithms import HMACAlgorithm
 
 from tuleaprt.errors import ConfigError, TicketExpired, TicketRefused
 from tuleaprt.tuleap.keys import KeyRing
-from tuleaprt.tuleap.revocations import Revocations
+from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW, Revocations
 from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
 
@@ -76,22 +76,24 @@ class TicketVerifier:
 
     def authenticate(self, ticket: str, now: float) -> Identity:
         claims = self._claims(ticket, now)
-        exp = _exp(claims, now)
+        exp, iat = _times(claims, now)
         data = claims.get("data")
         if not isinstance(data, dict):
             raise TicketRefused("data is not an object")
         user_id = _user_id(data.get("user_id"))
-        if self.revocations.refuse(user_id, exp, now):
+        if self.revocations.refuse(user_id, exp, now, iat):
             raise TicketRefused("the tickets of this user have been revoked")
         rooms = data.get("rooms")
-        counted = min(exp, now + self._max_lifetime)
+        ends = min(exp, now + self._max_lifetime)
         return Identity(
             user_id=user_id,
             role=_role(data.get("role", Role.USER.value)),
             groups=_interned(_texts("data.user_rights", data.get("user_rights"))),
             topics=None if "rooms" not in data else _texts("data.rooms", rooms),
-            exp=counted,
-            expires_at=counted - (counted - now) * SPREAD * _share(ticket),
+            # Cut later than expires_at, by the skew: if Tuleap's clock is ahead, a former ticket that is
+            # shown again still ends before a newer one (credentials.py).
+            exp=min(exp, now + self._max_lifetime + MAX_CLOCK_SKEW),
+            expires_at=ends - (ends - now) * SPREAD * _share(ticket),
         )
 
     def _claims(self, ticket: str, now: float) -> dict[str, Any]:
@@ -136,19 +138,28 @@ def check_key(key: bytes, algorithms: Sequence[str]) -> None:
         raise ConfigError("a key that is none of Tuleap's: a public key, a certificate or a JWK") from None
 
 
-def _exp(claims: Mapping[str, Any], now: float) -> float:
-    """When the ticket ends, if it is good at this time and for anybody (RFC 7519, 4.1.3 to 4.1.6)."""
+def _times(claims: Mapping[str, Any], now: float) -> tuple[float, float | None]:
+    """``exp``, and ``iat`` if there is one, of a ticket that is good now (RFC 7519, 4.1.3 to 4.1.6).
+
+    ``iat`` may be ahead by the clock skew, and ``nbf`` by less than it in whole seconds (contract, J22);
+    ``exp`` has no leeway.
+
+    Raises:
+        TicketExpired
+        TicketRefused: a claim is no time, is still to come, or is for another audience.
+    """
     if "aud" in claims:
         raise TicketRefused("it is meant for others: there is an aud")
-    for name in ("iat", "nbf"):
-        if not _is_time(begins := claims.get(name, 0)) or begins > now:
+    latest = {"iat": now + MAX_CLOCK_SKEW, "nbf": int(now) + MAX_CLOCK_SKEW - 1}
+    for name in latest.keys() & claims.keys():
+        if not (_is_time(claims[name]) and claims[name] <= latest[name]):
             raise TicketRefused(f"{name} is no time, or still to come")
     exp: Any = claims.get("exp")
     if not _is_time(exp) or exp == 0:
         raise TicketRefused("exp is not a number")
     if exp <= now:
         raise TicketExpired("the ticket has expired")
-    return float(exp)
+    return float(exp), float(claims["iat"]) if "iat" in claims else None
 
 
 def _is_time(value: Any) -> bool:
