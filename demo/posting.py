@@ -54,7 +54,7 @@ class Poster:
         """What the server's metrics say, summed over their labels; nothing when it does not answer."""
         page = await self._ask("GET", "/metrics", None)
         families = text_string_to_metric_families(page.decode()) if page else ()
-        names = ("deliveries_total", "filtered_total", "sessions", "subscriptions")
+        names = ("deliveries_total", "filtered_total")
         samples = [sample for family in families for sample in family.samples]
         return {
             name: sum(it.value for it in samples if it.name == f"tuleaprt_{name}")

@@ -1,4 +1,4 @@
-// Watches a board with autobahn-js: what a page does, under Node.
+// Watches a board or a campaign with tuleaprt-client: what a page does, under Node.
 //
 //   TICKET=<token> node demo/watch.mjs [topic] [url]
 //
@@ -9,31 +9,28 @@ import { readFileSync } from "node:fs";
 import autobahn from "autobahn";
 import WebSocket from "ws";
 
-globalThis.WebSocket = WebSocket; // Node 18 and 20 have none of their own.
+import { connect } from "../tuleaprt/web/static/client/tuleaprt-client.js";
 
 const [topic = "org.tuleap.kanban.3", url = "ws://127.0.0.1:2998/ws"] = process.argv.slice(2);
 const ticket = process.env.TICKET ?? readFileSync(".run/ticket", "utf8");
+const [, kind, id] = /^org\.tuleap\.(kanban|testmanagement)\.([1-9]\d*)$/.exec(topic) ?? [];
+if (!id) throw new Error(`${topic} is no topic of a board or a campaign: org.tuleap.kanban.3`);
 
-const connection = new autobahn.Connection({
+const connection = connect({
   url,
-  realm: "tuleap",
-  authmethods: ["ticket"],
-  onchallenge: () => ticket,
-  authextra: { uuid: randomUUID() }, // this window; Tuleap's pages send the same as X-Client-UUID
+  autobahn,
+  WebSocket, // Node 18 and 20 have none of their own.
+  uuid: randomUUID(), // this window; Tuleap's pages send the same as X-Client-UUID
+  getTicket: () => ticket,
 });
+connection.on("state", (state, { reason, retryIn }) => {
+  if (state === "live") return console.log(`user ${connection.session.user}`);
+  console.log(`${state}: ${reason}${retryIn === null ? "" : `, next attempt in ${retryIn.toFixed(1)} s`}`);
+  if (reason === "org.tuleap.error.token_expired") connection.close(); // there is no other ticket
+});
+connection.on("error", (error) => console.log(error.message));
 
-connection.onopen = async (session, details) => {
-  const expires = new Date(details.authextra.expires_at * 1000);
-  console.log(`user ${details.authid}, until ${expires.toISOString()}`);
-  await session.subscribe(topic, (args, { cmd, data }, event) => {
-    console.log(`${event.publication} ${cmd} ${JSON.stringify(data)}`);
-  });
-  console.log(`watching ${topic}`);
-};
-
-connection.onclose = (reason, details) => {
-  // Nothing more will come after a refusal or the end of the ticket; otherwise autobahn-js tries again.
-  console.log(`${reason}${details.reason ? `: ${details.reason}` : ""}`);
-};
-
-connection.open();
+const room = kind === "kanban" ? connection.board(id) : connection.campaign(id);
+room.on("live", () => console.log(`watching ${topic}`));
+room.on("gap", () => console.log("missed events are lost"));
+room.on("*", (data, { cmd, publication }) => console.log(`${publication} ${cmd} ${JSON.stringify(data)}`));

@@ -14,6 +14,8 @@ function windowUuid() {
 export const uuid = windowUuid();
 export const userId = Number(new URLSearchParams(location.search).get("as")) || 101;
 
+const TIME_LIMIT = 30_000; // ms
+
 /** What is refused: `status`, and in `message` what Tuleap says. */
 export class Refusal extends Error {
   constructor(status, message) {
@@ -25,7 +27,8 @@ export class Refusal extends Error {
 export async function request(method, path, body) {
   const headers = { "X-User": userId, "X-Client-UUID": uuid };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(`api/${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const signal = AbortSignal.timeout(TIME_LIMIT); // a network that has died does not end a request
+  const answer = await fetch(`api/${path}`, { method, headers, body: body && JSON.stringify(body), signal });
   const value = await answer.json();
   if (!answer.ok) throw new Refusal(answer.status, value.error);
   return value;

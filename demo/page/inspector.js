@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { h, notify } from "./dom.js";
 import { Events } from "./events.js";
+import { keepSession } from "./session.js";
 
 const META = ["session.on_join", "session.on_leave", "subscription.on_create", "subscription.on_subscribe",
   "subscription.on_unsubscribe", "subscription.on_delete"];
@@ -12,47 +13,78 @@ const COUNTING = 2000; // ms
 
 const element = (id) => document.getElementById(id);
 
+/** For a session or subscription that has ended since it was listed. */
+function nullIfGone(error) {
+  if (/^wamp\.error\.no_such_(session|subscription)$/.test(error.error)) return null;
+  throw error;
+}
+
 class Inspector {
   constructor(users) {
     this._users = new Map(users.map((user) => [String(user.id), user]));
     this._events = new Events(element("log"), h("button"));
     this._reading = null;
+    this._counts = {};
   }
 
   async joined(session) {
+    this.lost();
     this._session = session;
     showState("live");
-    await session.subscribe("org.tuleap.", (args, { cmd, data }, { publication, topic }) =>
-      this._events.show({ cmd, data, publication, topic, missed: false }), { match: "prefix" });
-    for (const topic of META) await session.subscribe(`wamp.${topic}`, () => this._soon());
-    await this._read();
+    await session.subscribe("org.tuleap.", (args, { cmd, data }, { publication, topic }) => {
+      if (session !== this._session) return;
+      this._events.show({ cmd, data, publication, topic, missed: false });
+    }, { match: "prefix" });
+    for (const topic of META) await session.subscribe(`wamp.${topic}`, () => session === this._session && this._soon());
+    this._soon();
   }
 
+  /** What is still read in the session means nothing. */
+  lost() {
+    this._session = null;
+    clearTimeout(this._reading);
+    this._reading = null;
+    showState("reconnecting");
+  }
+
+  /** Read it all, after what is being read now. */
   _soon() {
-    this._reading ??= setTimeout(() => {
+    this._isStale = true;
+    this._reading ??= setTimeout(async () => {
+      const session = this._session;
+      this._isStale = false;
+      await this._read().catch(() => {}); // the session has ended; the next one reads it all
+      if (session !== this._session) return;
       this._reading = null;
-      this._read().catch(() => {}); // the session has ended; the next one reads it all
+      if (this._isStale) this._soon();
     }, PAUSE);
   }
 
   async _read() {
     const session = this._session;
     const [ids, subscriptions] = await Promise.all([session.call("wamp.session.list"), session.call("wamp.subscription.list")]);
-    const all = await Promise.all(ids.map((id) => session.call("wamp.session.get", [id]).catch(() => null)));
-    const listed = await Promise.all(Object.values(subscriptions).flat().map((id) => this._subscription(id)));
-    element("sessions").replaceChildren(...all.filter(Boolean).map((it) => this._drawSession(it)));
-    element("subscriptions").replaceChildren(...listed.filter(Boolean).map(({ uri, match, count }) =>
-      h("tr", {}, h("td", {}, h("code", {}, uri || "(all)")), h("td", {}, match), h("td", { className: "number" }, String(count)))));
+    const all = await Promise.all(ids.map((id) => session.call("wamp.session.get", [id]).catch(nullIfGone)));
+    const listed = await Promise.all(Object.values(subscriptions).flat().map((id) => this._subscription(session, id)));
+    if (session !== this._session) return;
+    const sessions = all.filter(Boolean).map((it) => this._drawSession(it));
+    const rows = listed.filter(Boolean).map(({ uri, match, count }) =>
+      h("tr", {}, h("td", {}, h("code", {}, uri || "(all)")), h("td", {}, match), h("td", { className: "number" }, String(count))));
+    element("sessions").replaceChildren(...sessions);
+    element("subscriptions").replaceChildren(...rows);
+    this.count({ sessions: sessions.length, subscriptions: rows.length });
   }
 
-  async _subscription(id) {
-    try {
-      const [subscription, count] = await Promise.all(
-        ["get", "count_subscribers"].map((what) => this._session.call(`wamp.subscription.${what}`, [id])));
-      return { ...subscription, count };
-    } catch {
-      return null; // gone meanwhile
-    }
+  /** The tiles; those above a table have the number of its rows. */
+  count(counts) {
+    Object.assign(this._counts, counts);
+    element("counts").replaceChildren(...Object.entries(NAMES).map(([name, text]) =>
+      h("div", { "data-count": name }, h("dt", {}, text), h("dd", {}, String(this._counts[name] ?? "–")))));
+  }
+
+  async _subscription(session, id) {
+    const [subscription, count] = await Promise.all(
+      ["get", "count_subscribers"].map((what) => session.call(`wamp.subscription.${what}`, [id]).catch(nullIfGone)));
+    return subscription && count && { ...subscription, count };
   }
 
   _drawSession({ session, authid, authrole, transport }) {
@@ -73,32 +105,24 @@ function showState(state) {
   element("state").textContent = { live: "Live", reconnecting: "Reconnecting" }[state];
 }
 
-async function count() {
+/** What the meta API does not say. */
+async function readMetrics(inspector) {
   const counts = await get("counts").catch(() => ({}));
-  element("counts").replaceChildren(...Object.entries(NAMES).map(([name, text]) =>
-    h("div", { "data-count": name }, h("dt", {}, text), h("dd", {}, counts[name] === undefined ? "–" : String(counts[name])))));
-  setTimeout(count, COUNTING);
+  inspector.count({ deliveries_total: counts.deliveries_total, filtered_total: counts.filtered_total });
+  setTimeout(readMetrics, COUNTING, inspector);
 }
 
 async function start() {
   const [config, users] = await Promise.all([get("config"), get("users")]);
   const inspector = new Inspector(users);
-  const connection = new autobahn.Connection({
+  keepSession({
     url: config.url,
     realm: config.realm,
-    authmethods: ["ticket"],
-    onchallenge: async () => (await get("operator/jwt")).token,
-    max_retries: -1,
-    max_retry_delay: 10,
+    getTicket: async () => (await get("operator/jwt")).token,
+    joined: (session) => inspector.joined(session).catch((error) => notify(error.message ?? error.error)),
+    lost: () => inspector.lost(),
   });
-  connection.onopen = (session) => inspector.joined(session).catch((error) => notify(error.message ?? error.error));
-  connection.onclose = (why, { reason }) => {
-    showState("reconnecting");
-    if (reason === "org.tuleap.error.token_expired") setTimeout(() => connection.open(), 1000);
-    return false;
-  };
-  connection.open();
-  await count();
+  await readMetrics(inspector);
 }
 
 start().catch((error) => notify(globalThis.autobahn ? error.message : "The page needs autobahn-js: type npm ci, and load it again."));

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from tests.end_to_end.line import Line
 from tests.end_to_end.processes import Process, patiently
 from tests.end_to_end.server import Server
 from tests.fakes import KEY
@@ -119,6 +120,7 @@ class Site:
         self.url = url
         self._environment = environment
         self.server: Server
+        self.line = Line(_port_of(environment["TULEAPRT_LISTEN__PUBLIC"]))
 
     @classmethod
     async def start(cls, *, cards: int = 0, **environment: str) -> "Site":
@@ -142,16 +144,23 @@ class Site:
         self.server = await Server.start(**self._environment)
         addresses = {
             "private": f"127.0.0.1:{self.server.private}",
-            "public": f"127.0.0.1:{self.server.public}",
+            "public": f"127.0.0.1:{self.line.port}",
             "key": KEY.decode(),
         }
         self.page.transport.write((json.dumps(addresses) + "\n").encode())
         await self.server.process.written(r"audit: operator 1 .* seed")
 
     async def stop(self) -> None:
+        await self.line.cut()
         await self.server.process.stop("KILL")
         self.page.transport.closeStdin()
         await self.page.ended()
+
+
+def _port_of(endpoints: str) -> int:
+    """The port of the only endpoint of an option."""
+    [endpoint] = json.loads(endpoints)
+    return int(endpoint.split(":")[1])
 
 
 def _endpoint() -> str:

@@ -249,3 +249,46 @@ async def test_the_inspector_shows_sessions_subscriptions_events_and_counts(
     await inspector.miss('[data-count="filtered_total"] dd:text-is("0")')
     await inspector.click('#sessions tr:has-text("Olga Weber") button')
     await olga.see('#state[data-state="offline"]')
+
+
+async def notices_that_nothing_comes(window: Window) -> None:
+    """The browser thinks that it may have another network, and the page asks at once."""
+    await window.do("evaluate", expression="dispatchEvent(new Event('online'))")
+    await window.see('#state[data-state="reconnecting"]')
+    await window.is_live()
+
+
+@ensure
+async def test_a_network_that_dies_without_a_word_is_noticed_and_costs_no_event(
+    open_window: Open, site: Site
+) -> None:
+    alice, bob = await open_window(MEMBER), await open_window(TESTER)
+    await alice.see(card(302))
+    site.line.stall()
+    await bob.press(card(302), "Shift+ArrowRight")
+    await notices_that_nothing_comes(alice)
+    await alice.see('#log li[data-cmd="kanban_item:move"]')
+    site.line.release()
+    await bob.press(card(302), "Shift+ArrowLeft")
+    await alice.click("#more")
+    await alice.see('#log li[data-cmd="kanban_item:move"] ~ li[data-cmd="kanban_item:move"]')
+    assert len(await alice.texts('#log li[data-cmd="kanban_item:move"]')) == 2
+
+
+@ensure
+async def test_the_inspector_notices_a_network_that_dies_without_a_word(
+    open_window: Open, site: Site
+) -> None:
+    inspector = await open_window(MEMBER)
+    await inspector.do("evaluate", expression="location.assign('inspector.html')")
+    await inspector.see('#sessions td:text-is("this page")')
+    site.line.stall()
+    await notices_that_nothing_comes(inspector)
+    bob = await open_window(TESTER)
+    await inspector.see('#sessions td:text-is("Bob Durand")')
+    await bob.press(card(302), "Shift+ArrowRight")
+    await inspector.see('#log li[data-cmd="kanban_item:move"]')
+    site.line.release()
+    await bob.press(card(302), "Shift+ArrowLeft")
+    await inspector.see('#log li[data-cmd="kanban_item:move"] ~ li[data-cmd="kanban_item:move"]')
+    assert len(await inspector.texts('#log li[data-cmd="kanban_item:move"]')) == 2

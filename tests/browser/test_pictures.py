@@ -31,6 +31,21 @@ STICKING_OUT = """() => {
 }"""
 
 
+TILE_AND_ROWS = """(name) => ({
+  tile: Number(document.querySelector(`[data-count="${name}"] dd`).textContent),
+  rows: document.querySelectorAll(`#${name} tr`).length,
+})"""
+
+
+# The tests come by REST, the podium by WAMP; automated tests give no points.
+RESULTS_WITHOUT_A_POINT = """() => {
+  const isCounted = (it) => it.dataset.status !== "notrun" && !/automated/.test(it.textContent);
+  const results = [...document.querySelectorAll(".test")].filter(isCounted).length;
+  const scores = [...document.querySelectorAll(".podium [data-score]")].map((it) => Number(it.dataset.score));
+  return scores.reduce((points, score) => points - score, results);
+}"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return IMAGES if os.environ.get("PICTURES") else tmp_path
@@ -71,7 +86,9 @@ async def test_the_campaign_and_its_podium_by_day_and_by_night(open_window: Open
     for window in (alice, bob, dark):
         await window.see(f"{execution(40)} .viewers .avatar")
         await window.see(f"{execution(41)} .viewers .avatar")
+        await window.see(f'{execution(42)}[data-status="blocked"]')
         await window.see('.steps [data-user="140"]')
+        assert await window.do("evaluate", expression=f"({RESULTS_WITHOUT_A_POINT})()") == 0
     await picture(alice, folder / "campaign.png")
     await picture(dark, folder / "dark.png")
     await picture(bob, folder / "phone-campaign.png")
@@ -110,6 +127,13 @@ async def test_the_phone(open_window: Open, folder: Path, tmp_path: Path) -> Non
     await picture(phone, tmp_path / "phone-card.png")
 
 
+async def agrees(inspector: Window) -> None:
+    """Each tile above a table of the inspector has the number of its rows."""
+    for name in ("sessions", "subscriptions"):
+        counted = await inspector.do("evaluate", expression=f"({TILE_AND_ROWS})('{name}')")
+        assert counted["tile"] == counted["rows"] > 0, name
+
+
 @ensure
 async def test_the_inspector(open_window: Open, folder: Path) -> None:
     for user in (MEMBER, TESTER, RESTRICTED, OUTSIDER):
@@ -120,7 +144,11 @@ async def test_the_inspector(open_window: Open, folder: Path) -> None:
     await bob.press(card(302), "Shift+ArrowRight")
     await inspector.see('#log li[data-cmd="kanban_item:move"]')
     await inspector.miss('[data-count="filtered_total"] dd:text-is("0")')
+    for name, rows in (("sessions", 6), ("subscriptions", 9)):
+        await inspector.see(f'[data-count="{name}"] dd:text-is("{rows}")')
+    await agrees(inspector)
     await picture(inspector, folder / "inspector.png")
+    await agrees(inspector)
 
 
 @ensure

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from tests.end_to_end.server import Server
 from tests.fakes import KANBAN, KEY, body, ticket, wire
 
 ensure = pytest_twisted.ensureDeferred
+
+# The command line, which asks a silent server after one second instead of 25, and waits for two.
+IMPATIENT = """
+import sys, tuleaprt.cli.session
+from tuleaprt.cli.main import main
+tuleaprt.cli.session.PING_SECONDS = 1
+tuleaprt.cli.session.PONG_SECONDS = 2
+sys.exit(main())
+"""
 
 
 async def create(server: Server, artifact_id: int) -> None:
@@ -71,6 +81,32 @@ async def test_nothing_is_missed_when_the_line_is_cut(server: Server, tuleaprt: 
     assert not [it for it in watch.lines if "lost: position" in it]
     await watch.stop("INT")
     assert watch.exit == 130
+    await line.cut()
+
+
+@pytest.mark.parametrize("stalled", [{}, {"to_client": False}, {"to_server": False}])
+@ensure
+async def test_nothing_is_missed_when_the_network_dies_without_a_word(
+    server: Server, tuleaprt: Tuleaprt, stalled: dict[str, bool]
+) -> None:
+    line = Line(server.public)
+    watch = Process.start(
+        [sys.executable, "-c", IMPATIENT, "watch", "--json", KANBAN], place(server, line.port)
+    )
+    await watch.written("user 1 watches")
+    await create(server, 1)
+    await watch.written(r'^\{.*"artifact_id": 1\}')
+    line.stall(**stalled)
+    await create(server, 2)
+    await watch.written(r"the connection is lost \(.*ping timeout.*\); connecting again in \d+\.\d seconds")
+    await create(server, 3)
+    await watch.written("user 1 is back")
+    line.release()
+    await create(server, 4)
+    await watch.written(r'^\{.*"artifact_id": 4\}')
+    assert [it["kwargs"]["data"]["artifact_id"] for it in events(watch)] == [1, 2, 3, 4]
+    assert not [it for it in watch.lines if "lost: position" in it]
+    await watch.stop("INT")
     await line.cut()
 
 

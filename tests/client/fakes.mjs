@@ -61,6 +61,7 @@ export class Server {
   calls = []; // [procedure, args, kwargs]
   isHolding = false; // keep the answers to calls
   procedures = {
+    "org.tuleap.session.ping": () => [],
     "wamp.subscription.get_events": () => [[], { position: 1 }],
     "org.tuleap.testmanagement.presences": () => [[{}]],
     "org.tuleap.testmanagement.podium": () => [[[]]],

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from collections.abc import Callable
 
 import pytest
 import pytest_twisted
 
+from tests.end_to_end.line import Line
 from tests.end_to_end.processes import ROOT, Process, patiently
 from tests.end_to_end.server import Server
 from tests.fakes import FIXTURES
@@ -71,4 +73,31 @@ async def test_the_client_when_its_ticket_expires() -> None:
     server = await Server.start(TULEAPRT_REALTIME__MAX_TOKEN_LIFETIME="1")
     await passes(node("--test-reporter=tap", str(HERE / "expiry.mjs"), **of(server)))
     assert server.tracebacks() == []
+    await server.process.stop("KILL")
+
+
+@ensure
+async def test_the_client_when_the_network_dies_without_a_word() -> None:
+    server = await Server.start()
+    line = Line(server.public)
+    deeds: dict[str, Callable[[], None]] = {
+        "stall both": line.stall,
+        "stall to the server": lambda: line.stall(to_client=False),
+        "stall to the page": lambda: line.stall(to_server=False),
+        "release": line.release,
+    }
+    known = of(server) | {"URL_": f"ws://127.0.0.1:{line.port}/ws"}
+    tests = node("--test-reporter=tap", str(HERE / "silent.mjs"), **known)
+    note = tests.line
+
+    def do(text: str) -> None:
+        note(text)
+        if deed := deeds.get(text.removeprefix("please ")):
+            deed()
+            tests.transport.write(b"done\n")
+
+    tests.line = do  # type: ignore[method-assign]
+    await passes(tests)
+    assert server.tracebacks() == []
+    await line.cut()
     await server.process.stop("KILL")

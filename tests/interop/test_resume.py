@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 import pytest_twisted
 
 from tests.end_to_end.line import Line
@@ -18,7 +19,7 @@ import WebSocket from "ws";
 globalThis.WebSocket = class extends WebSocket {
   constructor(...options) { super(...options); this.on("error", () => {}); }
 };
-const { URL_, TOPIC, TICKET, REST } = process.env;
+const { URL_, TOPIC, TICKET, REST, PING_INTERVAL, PING_TIMEOUT } = process.env;
 // The board, read by an interface that answers when it is told to.
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 async function load() {
@@ -32,6 +33,7 @@ follow({
   getTicket: async () => TICKET,
   load,
   apply: (cmd, data) => console.log("apply", cmd, data),
+  ...(PING_INTERVAL && { pingInterval: Number(PING_INTERVAL), pingTimeout: Number(PING_TIMEOUT) }),
 });
 """
 
@@ -85,6 +87,46 @@ async def test_a_page_misses_nothing_sees_nothing_twice_and_knows_when_it_must_l
     await post(server, 5)
     await page.written("apply kanban_item:create 5$")
     assert shown(page) == ["load", "1", "2", "3", "4", "load", "5"]
+    await page.stop("KILL")
+    await line.cut()
+    await server.process.stop("KILL")
+
+
+@pytest.mark.parametrize("stalled", [{}, {"to_client": False}, {"to_server": False}])
+@ensure
+async def test_a_page_whose_network_dies_without_a_word_opens_another_connection(
+    stalled: dict[str, bool],
+) -> None:
+    server = await Server.start()
+    line = Line(server.public)
+    page = open_page(line.port, PING_INTERVAL="1", PING_TIMEOUT="2")
+    await page.written("^load$")
+    await post(server, 1)
+    await page.written("apply kanban_item:create 1$")
+    line.stall(**stalled)
+    await post(server, 2)
+    await line.another()
+    await post(server, 3)
+    await page.written("apply kanban_item:create 3$")
+    line.release()
+    await post(server, 4)
+    await page.written("apply kanban_item:create 4$")
+    assert shown(page) == ["load", "1", "2", "3", "4"]
+    await page.stop("KILL")
+    await line.cut()
+    await server.process.stop("KILL")
+
+
+@ensure
+async def test_a_server_that_answers_keeps_the_connection() -> None:
+    server = await Server.start()
+    line = Line(server.public)
+    page = open_page(line.port, PING_INTERVAL="0.01", PING_TIMEOUT="30")
+    await page.written("^load$")
+    for number in range(1, 21):
+        await post(server, number)
+        await page.written(f"apply kanban_item:create {number}$")
+    assert len(line.connections) == 1
     await page.stop("KILL")
     await line.cut()
     await server.process.stop("KILL")

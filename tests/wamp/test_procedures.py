@@ -68,6 +68,12 @@ def test_history_is_for_everybody(user: Client, operator: Client) -> None:
         assert client.call("wamp.subscription.get_events", client.subscribe(KANBAN)) == []
 
 
+def test_every_session_may_ping(user: Client, operator: Client) -> None:
+    for client in (user, operator):
+        assert client.say([48, 9, {}, "org.tuleap.session.ping"]) == [[50, 9, {}]]
+        assert client.refused_call("org.tuleap.session.ping", 1) == "wamp.error.invalid_argument"
+
+
 def test_others_are_told_who_calls_with_what_and_when(user: Client) -> None:
     user.now = 1234.5
     assert user.call("my.when", 7) == [user.session.id, 7, 1234.5]

@@ -33,8 +33,8 @@ T = TypeVar("T")
 OPEN_SECONDS = 15
 """How long it may take from the address to WELCOME."""
 
-PING_SECONDS = 25
-"""How often a silent server is asked whether it is there, and how long it may think about it."""
+PING_SECONDS, PONG_SECONDS = 25, 25
+"""After how much silence the server is sent a ping, and how long the answer may take (RFC 6455, 5.5.2)."""
 
 ANSWER_SECONDS = 60
 """How long an answer to a request may take."""
@@ -272,9 +272,9 @@ def _way(reactor: Any, url: str, session: Session) -> tuple[_Factory, Any]:
         openHandshakeTimeout=OPEN_SECONDS,
         closeHandshakeTimeout=2,
         autoPingInterval=PING_SECONDS,
-        autoPingTimeout=PING_SECONDS,
         maxFramePayloadSize=MAX_MESSAGE,
         maxMessagePayloadSize=MAX_MESSAGE,
+        autoPingTimeout=PONG_SECONDS,
     )
     return factory, endpoint
 

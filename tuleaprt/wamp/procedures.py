@@ -1,4 +1,4 @@
-"""The router's procedures by name: history for everybody, the meta API for operators, and others."""
+"""The router's procedures by name: ping and history for everybody, the meta API for operators, and others."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,12 +12,15 @@ from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.session_meta import session_procedures
 from tuleaprt.wamp.subscription_meta import subscription_procedures
 
+PING = "org.tuleap.session.ping"
+
 
 class Procedures:
     """``others`` decide themselves who may call them."""
 
     def __init__(self, realm: Realm, others: Mapping[str, Procedure]) -> None:
         self._everybodys: dict[str, Procedure] = {
+            PING: ping,
             GET_EVENTS: partial(get_events, realm),
             **others,
         }
@@ -36,3 +39,13 @@ class Procedures:
         if procedure in self._operators and caller.identity.role is not Role.OPERATOR:
             raise NotAuthorized("this procedure is for operators")
         return called(caller, Arguments(args, kwargs), now)
+
+
+def ping(caller: Member, arguments: Arguments, now: float) -> Result:
+    """An empty RESULT. A page cannot see the pings of WebSocket (RFC 6455, 5.5.2), and calls this instead.
+
+    Raises:
+        InvalidArgument: it takes none.
+    """
+    arguments.done()
+    return Result()

@@ -14,6 +14,13 @@ export interface Options {
   uuid?: string | null;
   /** Default: `tuleap`. */
   realm?: string;
+  /**
+   * Seconds without a message until the client asks the server whether the connection is alive: by chance half of it
+   * to all of it, so that pages do not ask together. Default: 40.
+   */
+  pingInterval?: number;
+  /** Seconds that the answer may take; then the client drops the connection and opens another. Default: 10. */
+  pingTimeout?: number;
   /** The autobahn-js library; default: `globalThis.autobahn`. */
   autobahn?: object;
   /** For tests: the constructor; default: `globalThis.WebSocket`. */

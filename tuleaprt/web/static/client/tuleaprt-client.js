@@ -7,6 +7,7 @@
  */
 
 const HISTORY = "wamp.subscription.get_events";
+const PING = "org.tuleap.session.ping";
 const REFRESH = "org.tuleap.session.refresh";
 const PRESENCES = "org.tuleap.testmanagement.presences";
 const PODIUM = "org.tuleap.testmanagement.podium";
@@ -34,6 +35,9 @@ const TICK = 10_000;
 const SLEEP = 75_000; // a page in the background gets its turn once a minute
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+// Why a connection is given up without a word of the other end.
+const DEAD = new Set(["unanswered", "cut"]);
+
 const REMEMBERED = 1000; // publications of a room; twice what a server's history has by default
 
 const CLOCK = {
@@ -52,6 +56,9 @@ function deferred() {
   };
   return { promise, resolve, reject };
 }
+
+/** Package ws can drop a connection without the other end; a browser does so when its close is not answered. */
+const discard = (socket) => (socket.terminate ? socket.terminate() : socket.close());
 
 /** An Error of what autobahn rejects with, or of what the server said when it ended the session. */
 const failure = (reason, message, more) => Object.assign(new Error(message || reason), { reason }, more);
@@ -293,8 +300,11 @@ class Connection extends Emitter {
     this._rooms = new Map();
     this._failures = 0;
     this._retry = null; // the timer until the next attempt
+    this._pauses = new Set(); // timers of _pause
     this._wake = () => this._awake();
+    this._show = () => globalThis.document.visibilityState === "visible" && this._ping();
     globalThis.addEventListener?.("online", this._wake);
+    globalThis.document?.addEventListener?.("visibilitychange", this._show);
     this._watch();
     this._open();
   }
@@ -327,7 +337,6 @@ class Connection extends Emitter {
   }
 
   cut() {
-    this._line?.socket.terminate?.(); // package ws can do it as a network does
     this._ended(this._line, "later", "cut");
   }
 
@@ -336,11 +345,12 @@ class Connection extends Emitter {
     for (const room of this._rooms.values()) room._isLeft = true;
     this._rooms.clear();
     if (line) this._drop(line);
+    for (const timer of this._pauses) this._clock.clearTimeout(timer);
     this._rest("closed");
     if (!line) return;
     if (!line.session.isOpen) return line.socket.close();
     line.session.leave(); // autobahn's onleave closes the socket
-    const unanswered = this._clock.setTimeout(() => line.socket.close(), ANSWERING);
+    const unanswered = this._clock.setTimeout(() => discard(line.socket), ANSWERING);
     line.socket.onclose = () => this._clock.clearTimeout(unanswered);
   }
 
@@ -370,7 +380,10 @@ class Connection extends Emitter {
       socket.close();
     };
     socket.onopen = () => session.join(realm, ["ticket"], undefined, { uuid });
-    socket.onmessage = ({ data }) => transport.onmessage(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      if (line.openedAt !== null && this._line === line) this._heard(line);
+      transport.onmessage(JSON.parse(data));
+    };
     socket.onclose = ({ code }) =>
       this._ended(line, AFTER_CODE[code] ?? "later", code === 1006 ? "lost" : `closed ${code}`);
     socket.onerror = () => {}; // it is closed next; package ws ends the process if nobody listens
@@ -393,6 +406,7 @@ class Connection extends Emitter {
     line.openedAt = this._clock.now();
     this.session = { id: line.session.id, user: /^\d+$/.test(authid) ? Number(authid) : authid };
     this._planRefresh(line, authextra?.expires_at);
+    this._heard(line);
     const rooms = [...this._rooms.values()]; // a listener may add one, which follows by itself
     this._become("live", null, null);
     for (const room of rooms) if (this._line === line && !room._isLeft) room._follow(line);
@@ -403,7 +417,8 @@ class Connection extends Emitter {
     if (!line || line !== this._line) return;
     this._drop(line);
     line.socket.onopen = line.socket.onmessage = null;
-    line.socket.close();
+    if (DEAD.has(reason)) discard(line.socket);
+    else line.socket.close();
     if (line.openedAt !== null && this._clock.now() - line.openedAt >= STABLE) this._failures = 0;
     if (when === "never") return this._rest(reason, failure(reason, message));
     const delay = this._delay(when);
@@ -413,7 +428,7 @@ class Connection extends Emitter {
 
   _drop(line) {
     this._line = this.session = null;
-    for (const timer of [line.opening, line.refresh]) this._clock.clearTimeout(timer);
+    for (const timer of [line.opening, line.refresh, line.silence]) this._clock.clearTimeout(timer);
     line.end.resolve();
   }
 
@@ -429,7 +444,32 @@ class Connection extends Emitter {
   }
 
   _pause(failures) {
-    return new Promise((resolve) => this._clock.setTimeout(resolve, this._backoff(failures)));
+    return new Promise((resolve) => {
+      const timer = this._clock.setTimeout(() => {
+        this._pauses.delete(timer);
+        resolve();
+      }, this._backoff(failures));
+      this._pauses.add(timer);
+    });
+  }
+
+  /** A message has come: the connection is alive, and the next question is a whole interval away. */
+  _heard(line) {
+    const delay = this._options.pingInterval * 1000 * (0.5 + this._options.random() / 2);
+    this._clock.clearTimeout(line.silence);
+    line.isAsked = false;
+    line.silence = this._clock.setTimeout(() => this._ping(), Math.min(delay, LONGEST_TIMER));
+  }
+
+  /** Ask the server whether the connection is alive. Any message is an answer, an ERROR too. */
+  _ping() {
+    const line = this._line;
+    if (!this.session || line.isAsked) return;
+    const timeout = Math.min(this._options.pingTimeout * 1000, LONGEST_TIMER);
+    this._clock.clearTimeout(line.silence);
+    line.isAsked = true;
+    line.silence = this._clock.setTimeout(() => this._ended(line, "later", "unanswered"), timeout);
+    line.session.call(PING).catch(() => {});
   }
 
   /** @param {number} [expiresAt] seconds */
@@ -463,6 +503,7 @@ class Connection extends Emitter {
   }
 
   _awake() {
+    this._ping(); // the new ticket may be long in coming over a dead network
     if (this.session) return this._refreshNow();
     if (this._retry === null) return;
     this._clock.clearTimeout(this._retry);
@@ -473,6 +514,7 @@ class Connection extends Emitter {
     for (const timer of [this._retry, this._watching]) this._clock.clearTimeout(timer);
     this._retry = null;
     globalThis.removeEventListener?.("online", this._wake);
+    globalThis.document?.removeEventListener?.("visibilitychange", this._show);
     if (this.state !== "offline") this._become("offline", reason, null);
     if (error) this._emit("error", error);
   }
@@ -488,10 +530,14 @@ export function connect({
   realm = "tuleap",
   autobahn = globalThis.autobahn,
   WebSocket = globalThis.WebSocket,
+  pingInterval = 40,
+  pingTimeout = 10,
   clock = CLOCK,
   random = Math.random,
   ...options
 }) {
   if (!autobahn?.Session) throw new Error("tuleaprt-client needs autobahn-js: load it before, or give it as autobahn");
-  return new Connection({ ...options, realm, autobahn, WebSocket, clock, random });
+  for (const [name, seconds] of Object.entries({ pingInterval, pingTimeout }))
+    if (!(typeof seconds === "number" && seconds > 0)) throw new RangeError(`${name} must be a number of seconds above 0`);
+  return new Connection({ ...options, realm, autobahn, WebSocket, pingInterval, pingTimeout, clock, random });
 }

@@ -1,0 +1,62 @@
+/** One session of an operator after the other, each dropped when the server does not answer any more. */
+
+const PING = "org.tuleap.session.ping";
+
+// Seconds.
+const OPENING = 20;
+const PING_INTERVAL = 30;
+const PING_TIMEOUT = 10;
+
+/**
+ * As docs/wamp.rst, "A page that never misses anything". `joined(session)` is called for each session, `lost()` when it
+ * has ended, or no answer has come.
+ */
+export function keepSession({ url, realm, getTicket, joined, lost }) {
+  const connection = new autobahn.Connection({ url, realm, authmethods: ["ticket"], onchallenge: getTicket });
+  let timer;
+  let session = null;
+
+  const wait = (seconds, then) => {
+    clearTimeout(timer);
+    timer = setTimeout(then, seconds * 1000);
+  };
+
+  const drop = () => {
+    clearTimeout(timer);
+    session = null;
+    removeEventListener("online", ask);
+    document.removeEventListener("visibilitychange", ask);
+    connection.onopen = connection.onclose = () => true;
+    connection._transport?.close(); // close() of the connection would wait for the server's GOODBYE
+    lost();
+  };
+
+  const again = () => {
+    drop();
+    wait(1 + Math.random(), () => keepSession({ url, realm, getTicket, joined, lost }));
+  };
+
+  const ask = async () => {
+    const asked = session;
+    if (asked === null) return;
+    wait(PING_TIMEOUT, again);
+    await asked.call(PING).catch(() => {}); // an ERROR is an answer, too
+    if (session === asked && asked.isOpen) wait(PING_INTERVAL, ask);
+  };
+
+  connection.onopen = (opened) => {
+    session = opened;
+    wait(PING_INTERVAL, ask);
+    joined(opened);
+  };
+  connection.onclose = (why, { reason }) => {
+    // After any other GOODBYE or ABORT the page stays away.
+    if (reason === null || reason === "org.tuleap.error.token_expired") again();
+    else drop();
+    return true; // autobahn-js does not open it again
+  };
+  addEventListener("online", ask);
+  document.addEventListener("visibilitychange", ask);
+  wait(OPENING, again);
+  connection.open();
+}
