@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from tuleaprt.keyfile import KeyFile
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for
-from tuleaprt.log import Format, Log
+from tuleaprt.log import Log
 from tuleaprt.notify import Notify
 from tuleaprt.probe import Probe
 from tuleaprt.readiness import Readiness
@@ -59,6 +59,7 @@ class TuleaprtService(Service):
         reactor: Any,
         notify: Notify,
         drain: float,
+        log: Log | None = None,
     ) -> None:
         self._listeners = listeners
         self._site = site
@@ -71,20 +72,12 @@ class TuleaprtService(Service):
         self._drain = drain
         self._background = list(background)
         self._ports: list[tuple[Listener, IListeningPort]] = []
-        self._log: Log | None = None
-        probe.on_ok = self._is_well
-
-    def log_to(self, log: Log) -> None:
-        """Have twistd write to this log, once it knows this service. ``--logger`` comes before."""
         self._log = log
-
-    def log_in(self, format: Format) -> None:
-        """From now on."""
-        if self._log is not None:
-            self._log.apply(format)
+        probe.on_ok = self._is_well
 
     def setServiceParent(self, parent: Any) -> None:
         # twistd asks its application for the observer when all services are made, and before it logs.
+        # The option --logger takes precedence.
         if self._log is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log)
         super().setServiceParent(parent)
@@ -185,13 +178,14 @@ class TuleaprtService(Service):
         return flushed
 
     def _exit_with_0(self) -> None:
-        """On SIGTERM; Twisted would end the process by that signal. A second one does, at once."""
+        """On SIGTERM and SIGQUIT, which would end the process otherwise; a second one ends it at once."""
 
         def stop(number: int, frame: object) -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL)
             self._reactor.callFromThread(self._reactor.stop)
 
         signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGQUIT, stop)
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._ports.append((listener, port))
