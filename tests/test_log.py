@@ -107,12 +107,12 @@ def test_flooding_the_log_with_refusals_is_summed_up(event: str) -> None:
     written = Written("json")
     for n in range(500):
         written.logger.emit(
-            LogLevel.warn, "{peer}: too many", event=event, reason="too many", peer=f"peer {n}"
+            LogLevel.warn, "{peer}: too many", event=event, reason="too many", peer=f"tcp4:192.0.2.1:{n}"
         )
     assert len(written.lines) == 10
     written.log.sum_up(float("inf"))
     last = written.objects[-1]
-    assert last["message"] == "490 more like this: peer 499: too many"
+    assert last["message"] == "490 more like this: tcp4:192.0.2.1:499: too many"
     assert (last["event"], last["level"], last["reason"]) == (event, "warn", "too many")
     assert "peer" not in last
 

@@ -25,6 +25,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tuleaprt.addresses import network_of_peer
 from tuleaprt.logfile import LogFile, Output, standard_output
 from tuleaprt.repetition import Repetition
 
@@ -74,7 +75,8 @@ class Log:
         now = event.get("log_time", 0.0)
         self.sum_up(now)
         kind = kind_of(event)
-        if kind is None or self._repetition.passes(kind, event, now):
+        address = network_of_peer(str(event.get("peer", "")))
+        if kind is None or self._repetition.passes(kind, event, now, address):
             self._put(event)
 
     def sum_up(self, now: float) -> None:
@@ -124,7 +126,7 @@ class Log:
 
 
 def kind_of(event: LogEvent) -> Hashable | None:
-    """What a line is a repetition of; None: it is always written."""
+    """What a line is a repetition of, for its address; None: it is always written."""
     name = event.get("event")
     is_of_a_stranger = name == "connection.closed" and event.get("session") == "-"
     if name not in REPEATED and not is_of_a_stranger:
