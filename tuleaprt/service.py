@@ -193,13 +193,13 @@ def compose(
     public = public_door(config, reactor, hub, router, live)
     rawsocket = rawsocket_door(config, hub, router, live)
     debug = debug_door(config, reactor, hub, router, live)
-    lobbies = [public.lobby, rawsocket.lobby, debug.lobby]
+    lobbies = {"public": public.lobby, "rawsocket": rawsocket.lobby, "debug": debug.lobby}
     over_tls = []
     if listen.public_tls:
         door, factory = public_tls_door(config, reactor, hub, router, live)
-        lobbies.append(door.lobby)
+        lobbies["public_tls"] = door.lobby
         over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
-    watch(metrics, hub, lobbies, realm, campaigns)
+    watch(metrics, hub, lobbies.values(), realm, campaigns)
     made = TuleaprtService(
         [
             *listeners(reactor, "private", listen.private, site),
@@ -210,6 +210,7 @@ def compose(
         ],
         site,
         hub,
+        lobbies,
         relay,
         probe,
         readiness,
@@ -219,7 +220,8 @@ def compose(
         drain=config.shutdown.drain,
         log=log,
     )
-    live.follow("limits.max_connections", lambda _: made.raise_file_limit())
+    for option in ("limits.max_connections", "limits.max_unauthenticated"):
+        live.follow(option, lambda _: made.raise_file_limit())
     live.follow("log.format", (lambda _: None) if log is None else log.apply)
     metrics.watch(
         "log_lines_lost",

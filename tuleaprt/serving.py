@@ -3,7 +3,7 @@
 import gc
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -22,6 +22,7 @@ from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Reload
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.web.site import BoundedSite
 
 FLUSH_SECONDS = 2
@@ -51,6 +52,7 @@ class TuleaprtService(Service):
         listeners: list[Listener],
         site: BoundedSite,
         hub: Hub,
+        lobbies: Mapping[str, Lobby],
         relay: Relay,
         probe: Probe,
         readiness: Readiness,
@@ -64,6 +66,7 @@ class TuleaprtService(Service):
         self._listeners = listeners
         self._site = site
         self._hub = hub
+        self._lobbies = lobbies
         self._relay = relay
         self._probe = probe
         self._readiness = readiness
@@ -119,11 +122,14 @@ class TuleaprtService(Service):
 
     def raise_file_limit(self) -> None:
         """Let as many connect as the hub takes, or say that they cannot."""
-        wanted = self._hub.max_connections + OTHER_FILES
-        if (files := file_limit_for(self._hub.max_connections)) < wanted:
+        open_to_clients = {it.name for it in self._listeners} & self._lobbies.keys()
+        unauthenticated = sum(self._lobbies[name].most for name in open_to_clients)
+        wanted = self._hub.max_connections + unauthenticated + OTHER_FILES
+        if (files := file_limit_for(wanted)) < wanted:
             self.log.emit(
                 LogLevel.warn,
-                "only {files} files may be open, and [limits] max_connections wants {wanted}",
+                "only {files} files may be open, and [limits] max_connections and max_unauthenticated want "
+                "{wanted}",
                 files=files,
                 wanted=wanted,
             )
