@@ -303,6 +303,7 @@ class CountingMetrics:
 
     def __init__(self) -> None:
         self.internal_errors = 0
+        self.dropped = 0
         self.deliveries = 0
         self.filtered = 0
         self.messages: list[str] = []
@@ -336,6 +337,9 @@ class CountingMetrics:
 
     def history_read(self, result: str) -> None:
         self.results.append(("history read", result))
+
+    def unauthenticated_dropped(self) -> None:
+        self.dropped += 1
 
     def probed(self, seconds: float) -> None:
         self.probes.append(seconds)

@@ -93,8 +93,9 @@ def test_as_many_as_are_allowed_now_may_be_without_a_ticket(parts: Any) -> None:
     config, *_, live = parts
     door = public_door(*parts)
     live.apply(replace(config, limits=Limits(max_unauthenticated=1)), ["limits.max_unauthenticated"])
-    request = UPGRADE.format("").encode()
-    assert [answer(door, request).split()[1] for _ in range(2)] == [b"101", b"503"]
+    first, _ = Wire(), door.lobby.enter("203.0.113.9", lambda why: first.abortConnection())
+    assert answer(door, UPGRADE.format("").encode()).split()[1] == b"101"
+    assert (first.disconnected, door.lobby.inside) == (True, 1)
 
 
 def test_messages_of_who_connects_from_now_on_may_be_longer(parts: Any) -> None:

@@ -24,7 +24,7 @@ def test_they_follow_what_is_there() -> None:
     mock: Any = hub
     watch(metrics, mock, lobbies, realm, campaigns)
     for lobby in lobbies:
-        lobby.enter()
+        lobby.enter("", print)
     for user in (101, 102):
         member = Member(user_id=user)
         realm.join(member, 1000)

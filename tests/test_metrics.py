@@ -19,6 +19,7 @@ def count_everything(metrics: Metrics) -> None:
     metrics.probed(0.002)
     metrics.reactor_lag(0.01)
     metrics.internal_error()
+    metrics.unauthenticated_dropped()
 
 
 def samples(metrics: PrometheusMetrics) -> dict[tuple[str, ...], float]:
@@ -53,6 +54,7 @@ def test_the_page_is_what_prometheus_reads() -> None:
         ("tuleaprt_reactor_lag_seconds",): 0.01,
         ("tuleaprt_closes_total", "goodbye"): 1,
         ("tuleaprt_internal_errors_total",): 1,
+        ("tuleaprt_unauthenticated_dropped_total",): 1,
     }
 
 

@@ -1,6 +1,6 @@
 """How often a line may be written."""
 
-from tuleaprt.repetition import KINDS, PER_MINUTE, Repetition
+from tuleaprt.repetition import KINDS, KINDS_OF_ONE, PER_MINUTE, Repetition
 
 NOW = 1000.0
 
@@ -32,9 +32,26 @@ def test_each_kind_has_its_own_allowance() -> None:
 def test_a_flood_of_different_kinds_shares_one_allowance_and_little_memory() -> None:
     repetition = Repetition()
     passed = sum(repetition.passes(f"origin {n}", n, NOW) for n in range(100_000))
-    assert passed == KINDS + PER_MINUTE
+    assert passed == KINDS_OF_ONE + PER_MINUTE
     ((_, more),) = repetition.over(NOW + 60)
     assert passed + more == 100_000
+
+
+def test_an_address_that_floods_the_log_silences_no_other() -> None:
+    repetition = Repetition()
+    for n in range(1000):
+        repetition.passes("refused", n, NOW, "203.0.113.9")
+        repetition.passes(f"origin {n}", n, NOW, "203.0.113.9")
+    for kind in ("refused", "origin 999", "origin 1000"):
+        assert repetition.passes(kind, 0, NOW, "203.0.113.10")
+
+
+def test_a_flood_from_many_addresses_shares_one_allowance_and_leaves_nothing() -> None:
+    repetition = Repetition()
+    passed = sum(repetition.passes("refused", n, NOW, f"address {n}") for n in range(100_000))
+    assert passed == KINDS + PER_MINUTE
+    assert sum(more for _, more in repetition.over(NOW + 60)) == 100_000 - passed
+    assert (repetition._counts, repetition._kinds) == ({}, {})
 
 
 def test_a_clock_that_is_put_back_does_not_silence_it() -> None:

@@ -11,6 +11,7 @@ from zope.interface import verify
 
 from tests.conftest import Log
 from tuleaprt.config import LIVE, Limits
+from tuleaprt.listening import OTHER_FILES
 from tuleaprt.reload import Reload
 from tuleaprt.service import Options, TuleaprtService, makeService
 from tuleaprt.transport.entrance import EntranceFactory
@@ -128,7 +129,7 @@ def test_each_limit_reaches_those_whom_it_concerns(
     reactor: MemoryReactorClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda connections: asked.append(connections) or 9)
+    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda wanted: asked.append(wanted) or 9)
     path = tmp_path / "tuleaprt.toml"
     path.write_text("")
     made = makeService(options("--config", str(path)), reactor, ENVIRONMENT)
@@ -153,4 +154,4 @@ def test_each_limit_reaches_those_whom_it_concerns(
         max_outboxes=made._hub.outboxes.most,
         max_post_size=private.max_body,
     )
-    assert asked == [1]
+    assert asked[-1] == 1 + 2 + OTHER_FILES

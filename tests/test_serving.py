@@ -63,10 +63,10 @@ def test_a_debug_endpoint_is_loudly_announced(reactor: MemoryReactorClock, log: 
 def test_a_limit_of_files_that_is_too_low_is_said(
     reactor: MemoryReactorClock, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda connections: 1024)
+    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda wanted: 1024)
     service(reactor).startService()
     (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
-    assert (warning["files"], warning["wanted"]) == (1024, 20_100)
+    assert (warning["files"], warning["wanted"]) == (1024, 22_100)
 
 
 def test_a_stop_does_not_wait_for_ever_for_what_is_queued(reactor: MemoryReactorClock) -> None:

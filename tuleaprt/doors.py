@@ -93,7 +93,7 @@ def public_door(
         clock=reactor,
         faults=hub.faults,
         open_timeout=config.websocket.open_timeout,
-        lobby=_lobby(config, live),
+        lobby=_lobby(config, hub, live),
     )
 
 
@@ -111,13 +111,13 @@ def public_tls_door(
 
 def rawsocket_door(config: Config, hub: Hub, router: Router, live: Live) -> RawSocketFactory:
     """Where programs connect."""
-    return RawSocketFactory(hub, router, config.websocket, lobby=_lobby(config, live))
+    return RawSocketFactory(hub, router, config.websocket, lobby=_lobby(config, hub, live))
 
 
 def debug_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Live) -> EntranceFactory:
     """Where tools that know no tickets are operators. No web page is."""
     router = replace(router, anonymous=ANONYMOUS_OPERATOR)
-    lobby = _lobby(config, live)
+    lobby = _lobby(config, hub, live)
     websockets = WebSocketFactory(hub, router, config.websocket, allows=lambda origin, host: False)
     live.keep("limits.requests_per_second", router, "requests_per_second")
     live.follow("limits.max_message_size", lambda _: websockets.limit_messages())
@@ -131,7 +131,7 @@ def debug_door(config: Config, reactor: Any, hub: Hub, router: Router, live: Liv
     )
 
 
-def _lobby(config: Config, live: Live) -> Lobby:
-    lobby = Lobby(config.limits.max_unauthenticated)
+def _lobby(config: Config, hub: Hub, live: Live) -> Lobby:
+    lobby = Lobby(config.limits.max_unauthenticated, hub.metrics.unauthenticated_dropped)
     live.keep("limits.max_unauthenticated", lobby, "most")
     return lobby

@@ -1,6 +1,6 @@
 """What there is at the moment, for the page of metrics: whoever knows it is asked when the page is read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.transport.hub import Hub
@@ -10,7 +10,7 @@ from tuleaprt.wamp.realm import Realm
 
 
 def watch(
-    metrics: PrometheusMetrics, hub: Hub, lobbies: Sequence[Lobby], realm: Realm, campaigns: Campaigns
+    metrics: PrometheusMetrics, hub: Hub, lobbies: Collection[Lobby], realm: Realm, campaigns: Campaigns
 ) -> None:
     """``lobbies``: one for each door."""
     subscriptions = realm.broker.subscriptions

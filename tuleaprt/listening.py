@@ -116,9 +116,8 @@ def is_out_of_reach(description: str) -> bool:
     return kind == "unix" and options.get("mode") in ("600", "0600")
 
 
-def file_limit_for(connections: int) -> int:
+def file_limit_for(wanted: int) -> int:
     """How many files this process may have open, after it was raised as far as may be to fit so many."""
-    wanted = connections + OTHER_FILES
     soft, hard = getrlimit(RLIMIT_NOFILE)
     if soft != RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == RLIM_INFINITY else min(wanted, hard)

@@ -10,24 +10,23 @@ Whoever logs names the fields: Twisted's loggers take them as keywords. docs/mon
 """
 
 import json
-import signal
-import sys
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from twisted.logger import (
-    FileLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     formatEvent,
     formatEventAsClassicLogText,
 )
 from twisted.python.failure import Failure
-from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from tuleaprt.addresses import network_of_peer
+from tuleaprt.logfile import LogFile, Output, standard_output
 from tuleaprt.repetition import Repetition
 
 Format = Literal["text", "json"]
@@ -41,27 +40,51 @@ REPEATED = frozenset({"connection.refused", "request.refused", "fault"})
 
 @implementer(ILogObserver)
 class Log:
-    """Writes what is logged to a stream."""
+    """Writes what is logged. A line that cannot be written is counted, and that is said when it can again."""
 
-    def __init__(self, format: Format, stream: Any) -> None:
+    log = Logger()
+
+    def __init__(self, format: Format, output: Output) -> None:
         self._format: Callable[[LogEvent], str | None] = as_text
-        self._put = FileLogObserver(stream, lambda event: self._format(event))
+        self._output = output
         self._repetition = Repetition()
+        self._lost_since_told = 0
+        self._lost_at = 0.0
+        self._why_lost = ""
+        self.lost = 0
+        """How many lines could not be written since the start."""
         self.apply(format)
 
     def apply(self, format: Format) -> None:
         """Write the next lines so."""
         self._format = as_json if format == "json" else as_text
 
+    def reopen(self) -> bool:
+        """Open the log file again; False: there is none."""
+        if not isinstance(self._output, LogFile):
+            return False
+        try:
+            self._output.reopen()
+        except OSError as error:
+            self.log.emit(
+                LogLevel.warn, "the log file cannot be opened again: {reason}", event="log.kept", reason=error
+            )
+        return True
+
     def __call__(self, event: LogEvent) -> None:
         now = event.get("log_time", 0.0)
         self.sum_up(now)
         kind = kind_of(event)
-        if kind is None or self._repetition.passes(kind, event, now):
+        address = network_of_peer(str(event.get("peer", "")))
+        if kind is None or self._repetition.passes(kind, event, now, address):
             self._put(event)
 
     def sum_up(self, now: float) -> None:
-        """Write of what was left out how often it came, if its minute is over by ``now`` (epoch)."""
+        """Write how many lines were lost, and of what was left out how often it came, if its minute is over.
+
+        ``now``: seconds since the epoch.
+        """
+        self._tell_of_lost_lines()
         for event, more in self._repetition.over(now):
             kept = {key: value for key, value in event.items() if key not in ("log_failure", "peer")}
             summary = {
@@ -71,9 +94,39 @@ class Log:
             }
             self._put(kept | summary)
 
+    def _put(self, event: LogEvent) -> None:
+        if not self._write(event):
+            self.lost += 1
+            self._lost_since_told += 1
+
+    def _tell_of_lost_lines(self) -> None:
+        if self._lost_since_told and self._write(
+            {
+                "log_format": "{lost} lines of the log could not be written: {reason}",
+                "log_namespace": self.log.namespace,
+                "log_level": LogLevel.warn,
+                "log_time": self._lost_at,
+                "event": "log.lost",
+                "lost": self._lost_since_told,
+                "reason": self._why_lost,
+            }
+        ):
+            self._lost_since_told = 0
+
+    def _write(self, event: LogEvent) -> bool:
+        """Whether it is written."""
+        if text := self._format(event):
+            try:
+                self._output.write(text)
+            except OSError as error:
+                self._why_lost = error.strerror or str(error)
+                self._lost_at = event.get("log_time", 0.0)
+                return False
+        return True
+
 
 def kind_of(event: LogEvent) -> Hashable | None:
-    """What a line is a repetition of; None: it is always written."""
+    """What a line is a repetition of, for its address; None: it is always written."""
     name = event.get("event")
     is_of_a_stranger = name == "connection.closed" and event.get("session") == "-"
     if name not in REPEATED and not is_of_a_stranger:
@@ -103,20 +156,18 @@ def as_json(event: LogEvent) -> str | None:
     return json.dumps(line) + "\n"
 
 
-def log_stream(twistd: Mapping[str, Any], reactor: Any) -> Any:
-    """Where twistd's options say that the log goes; None: to syslog, which is twistd's.
+def log_output(twistd: Mapping[str, Any]) -> Output | None:
+    """Where twistd's options say that the log goes; None: to what ``--syslog`` or ``--logger`` names.
 
-    As ``twistd`` does it: standard output with ``-n``, else a file that SIGUSR1 rotates.
+    As ``twistd`` does it: standard output with ``-n``, else a file. The server itself never rotates it.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
-    if twistd.get("syslog"):
+    if twistd.get("syslog") or twistd.get("logger"):
         return None
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    if name == "-":
-        return sys.stdout
-    file = LogFile.fromFullPath(name)
-    if not signal.getsignal(signal.SIGUSR1):
-        signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(file.rotate))
-    return file
+    return standard_output() if name == "-" else LogFile(name)
 
 
 def _rfc3339(seconds: float) -> str:

@@ -56,6 +56,9 @@ class Metrics(Protocol):
     def disconnected(self, reason: str) -> None:
         """A client is gone."""
 
+    def unauthenticated_dropped(self) -> None:
+        """A connection without a ticket had to make room for a newer one."""
+
     def probed(self, seconds: float) -> None:
         """The probe has come back, so long after it was sent."""
 
@@ -96,6 +99,9 @@ class PrometheusMetrics:
             "tuleaprt_filtered", "Events not sent to a subscriber: no right, sender, or gone.", registry
         )
         self._closes = Labelled(counter("closes", "Connections closed, by the reason.", "reason"))
+        self._dropped = counter(
+            "unauthenticated_dropped", "Connections without a ticket dropped to make room for newer ones."
+        )
         self._errors = counter("internal_errors", "Failures that should not be able to happen.")
         self._authentications = Labelled(
             counter("authentications", "Tickets shown in a handshake or by an administrator.", "result")
@@ -145,6 +151,9 @@ class PrometheusMetrics:
 
     def disconnected(self, reason: str) -> None:
         self._closes[reason].inc()
+
+    def unauthenticated_dropped(self) -> None:
+        self._dropped.inc()
 
     def probed(self, seconds: float) -> None:
         self._probe.observe(seconds)

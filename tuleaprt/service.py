@@ -23,7 +23,7 @@ from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.keyfile import KeyFile
 from tuleaprt.listening import listeners, open_listeners
 from tuleaprt.loading import load
-from tuleaprt.log import Log, log_stream
+from tuleaprt.log import Log, log_output
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.notify import Notify
 from tuleaprt.probe import Probe
@@ -32,6 +32,7 @@ from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Live, Reload
 from tuleaprt.serving import TuleaprtService, not_started
+from tuleaprt.signals import survive
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.outboxes import Outboxes
@@ -69,22 +70,34 @@ def makeService(  # the name that twistd calls
     def read() -> Config:
         return load(Path(path) if path else None, environment)
 
+    # Of twistd; a test has none.
+    twistd = getattr(options, "parent", None)
     try:
         config = read()
+        output = None if twistd is None else log_output(twistd)
+        log = None if output is None else Log(config.log.format, output)
         made = compose(
             config,
             reactor,
             read=read,
             notify=Notify(environment),
             credentials=environment.get("CREDENTIALS_DIRECTORY"),
+            log=log,
         )
     except ConfigError as error:
         raise not_started(error.problems) from None
-    # Of twistd; a test has none.
-    twistd = getattr(options, "parent", None)
-    if twistd is not None and (stream := log_stream(twistd, reactor)) is not None:
-        made.log_to(Log(config.log.format, stream))
+    except OSError as error:
+        raise not_started([f"the log file: {error}"]) from None
+    if twistd is not None:
+        survive(lambda: reactor.callFromThread(_reopen, log))
     return made
+
+
+def _reopen(log: Log | None) -> None:
+    if log is not None and log.reopen():
+        Log.log.info("SIGUSR1: the log file has been opened again")
+    else:
+        Log.log.info("SIGUSR1: there is no log file to open again")
 
 
 def compose(
@@ -94,6 +107,7 @@ def compose(
     read: Callable[[], Config],
     notify: Notify,
     credentials: str | None = None,
+    log: Log | None = None,
 ) -> TuleaprtService:
     """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
 
@@ -179,13 +193,13 @@ def compose(
     public = public_door(config, reactor, hub, router, live)
     rawsocket = rawsocket_door(config, hub, router, live)
     debug = debug_door(config, reactor, hub, router, live)
-    lobbies = [public.lobby, rawsocket.lobby, debug.lobby]
+    lobbies = {"public": public.lobby, "rawsocket": rawsocket.lobby, "debug": debug.lobby}
     over_tls = []
     if listen.public_tls:
         door, factory = public_tls_door(config, reactor, hub, router, live)
-        lobbies.append(door.lobby)
+        lobbies["public_tls"] = door.lobby
         over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
-    watch(metrics, hub, lobbies, realm, campaigns)
+    watch(metrics, hub, lobbies.values(), realm, campaigns)
     made = TuleaprtService(
         [
             *listeners(reactor, "private", listen.private, site),
@@ -196,16 +210,24 @@ def compose(
         ],
         site,
         hub,
+        lobbies,
         relay,
         probe,
         readiness,
-        background=_background(config, reactor, live, verifier, read, notify, credentials),
+        background=_background(config, reactor, live, verifier, read, notify, credentials, log),
         reactor=reactor,
         notify=notify,
         drain=config.shutdown.drain,
+        log=log,
     )
-    live.follow("limits.max_connections", lambda _: made.raise_file_limit())
-    live.follow("log.format", made.log_in)
+    for option in ("limits.max_connections", "limits.max_unauthenticated"):
+        live.follow(option, lambda _: made.raise_file_limit())
+    live.follow("log.format", (lambda _: None) if log is None else log.apply)
+    metrics.watch(
+        "log_lines_lost",
+        "Lines of the log that could not be written.",
+        lambda: 0 if log is None else log.lost,
+    )
     return made
 
 
@@ -228,8 +250,15 @@ def _background(
     read: Callable[[], Config],
     notify: Notify,
     credentials: str | None,
+    log: Log | None,
 ) -> list[KeyFile | Reload]:
     """What follows the key and the configuration."""
+
+    def began() -> None:
+        notify.reloading()
+        if log is not None:
+            log.reopen()
+
     keys = KeyFile(
         config.realtime.key_file,
         old_key_seconds=config.realtime.old_key_seconds,
@@ -245,7 +274,7 @@ def _background(
         reactor=reactor,
         read=read,
         take_key=keys.take,
-        began=notify.reloading,
+        began=began,
         ended=notify.ready,
     )
     return [reload] if config.key_is_fixed else [keys, reload]

@@ -3,7 +3,7 @@
 import gc
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -15,13 +15,14 @@ from twisted.python.failure import Failure
 
 from tuleaprt.keyfile import KeyFile
 from tuleaprt.listening import OTHER_FILES, Listener, address, file_limit_for
-from tuleaprt.log import Format, Log
+from tuleaprt.log import Log
 from tuleaprt.notify import Notify
 from tuleaprt.probe import Probe
 from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Reload
 from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.web.site import BoundedSite
 
 FLUSH_SECONDS = 2
@@ -51,6 +52,7 @@ class TuleaprtService(Service):
         listeners: list[Listener],
         site: BoundedSite,
         hub: Hub,
+        lobbies: Mapping[str, Lobby],
         relay: Relay,
         probe: Probe,
         readiness: Readiness,
@@ -59,10 +61,12 @@ class TuleaprtService(Service):
         reactor: Any,
         notify: Notify,
         drain: float,
+        log: Log | None = None,
     ) -> None:
         self._listeners = listeners
         self._site = site
         self._hub = hub
+        self._lobbies = lobbies
         self._relay = relay
         self._probe = probe
         self._readiness = readiness
@@ -71,20 +75,12 @@ class TuleaprtService(Service):
         self._drain = drain
         self._background = list(background)
         self._ports: list[tuple[Listener, IListeningPort]] = []
-        self._log: Log | None = None
-        probe.on_ok = self._is_well
-
-    def log_to(self, log: Log) -> None:
-        """Have twistd write to this log, once it knows this service. ``--logger`` comes before."""
         self._log = log
-
-    def log_in(self, format: Format) -> None:
-        """From now on."""
-        if self._log is not None:
-            self._log.apply(format)
+        probe.on_ok = self._is_well
 
     def setServiceParent(self, parent: Any) -> None:
         # twistd asks its application for the observer when all services are made, and before it logs.
+        # The option --logger takes precedence.
         if self._log is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log)
         super().setServiceParent(parent)
@@ -126,11 +122,14 @@ class TuleaprtService(Service):
 
     def raise_file_limit(self) -> None:
         """Let as many connect as the hub takes, or say that they cannot."""
-        wanted = self._hub.max_connections + OTHER_FILES
-        if (files := file_limit_for(self._hub.max_connections)) < wanted:
+        open_to_clients = {it.name for it in self._listeners} & self._lobbies.keys()
+        unauthenticated = sum(self._lobbies[name].most for name in open_to_clients)
+        wanted = self._hub.max_connections + unauthenticated + OTHER_FILES
+        if (files := file_limit_for(wanted)) < wanted:
             self.log.emit(
                 LogLevel.warn,
-                "only {files} files may be open, and [limits] max_connections wants {wanted}",
+                "only {files} files may be open, and [limits] max_connections and max_unauthenticated want "
+                "{wanted}",
                 files=files,
                 wanted=wanted,
             )
@@ -185,13 +184,14 @@ class TuleaprtService(Service):
         return flushed
 
     def _exit_with_0(self) -> None:
-        """On SIGTERM; Twisted would end the process by that signal. A second one does, at once."""
+        """On SIGTERM and SIGQUIT, which would end the process otherwise; a second one ends it at once."""
 
         def stop(number: int, frame: object) -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_DFL)
             self._reactor.callFromThread(self._reactor.stop)
 
         signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGQUIT, stop)
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._ports.append((listener, port))

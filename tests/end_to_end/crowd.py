@@ -41,11 +41,14 @@ def trusting() -> ssl.SSLContext:
 class Reader:
     """One client. ``messages`` are what came after SUBSCRIBED; ``closed`` is the close code, 0 a loss."""
 
-    def __init__(self, port: int, *, tls: bool | ssl.SSLContext = False, buffer: int = 0) -> None:
+    def __init__(
+        self, port: int, *, tls: bool | ssl.SSLContext = False, buffer: int = 0, source: str = "127.0.0.1"
+    ) -> None:
         self.socket: Any = socket.socket()
         self.socket.settimeout(TIMEOUT)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.bind((source, 0))
         self.socket.connect(("127.0.0.1", port))
         if tls:
             context = trusting() if tls is True else tls

@@ -22,6 +22,8 @@ ensure = pytest_twisted.ensureDeferred
 Start = Callable[..., Awaitable[Server]]
 
 METRICS = {
+    "log_lines_lost": "gauge",
+    "unauthenticated_dropped": "counter",
     "connections": "gauge",
     "unauthenticated": "gauge",
     "sessions": "gauge",

@@ -15,12 +15,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.threads import deferToThread
 
 from tests.end_to_end.clients import PythonClient
+from tests.end_to_end.crowd import HEAD
 from tests.end_to_end.processes import ROOT, Process, patiently
 from tests.end_to_end.server import Server
 from tests.fakes import KANBAN, ticket, wire
 
 ensure = pytest_twisted.ensureDeferred
 SHIPPED = (ROOT / "etc" / "nginx" / "tuleaprt.conf").read_text()
+CLIENTS = ROOT / "etc" / "nginx" / "tuleaprt-clients.conf"
 Start = Callable[..., Awaitable[Server]]
 Before = Callable[..., Awaitable["Nginx"]]
 HOST = "proxy_set_header Host $http_host;"
@@ -33,6 +35,8 @@ error_log stderr notice;
 events {{ worker_connections 64; }}
 http {{
     access_log off;
+    include {clients};
+    set_real_ip_from 127.0.0.9;
     client_body_temp_path {prefix}/body;
     proxy_temp_path {prefix}/proxy;
     fastcgi_temp_path {prefix}/fastcgi;
@@ -66,7 +70,7 @@ class Nginx:
         port = free_port()
         prefix.mkdir()
         (prefix / "tuleaprt.conf").write_text(text)
-        (prefix / "nginx.conf").write_text(AROUND.format(prefix=prefix, port=port))
+        (prefix / "nginx.conf").write_text(AROUND.format(prefix=prefix, port=port, clients=CLIENTS))
         found = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
         assert found, "the tests need nginx (.ci/require test)"
         process = Process.start(
@@ -188,6 +192,57 @@ async def test_an_outsider_who_forges_x_forwarded_for_is_called_what_nginx_calls
             with connection:
                 head = await deferToThread(head_of_the_request, connection)
     assert [it for it in head if it.startswith(b"X-Forwarded-For:")] == [b"X-Forwarded-For: 127.0.0.1\r\n"]
+
+
+LIMIT = "limit_conn tuleaprt 1000;"
+
+
+def status_of(nginx: Nginx, source: str, client: str = "") -> tuple[socket.socket, int]:
+    """A handshake from this address, for this client if a proxy has it; its connection stays open."""
+    head = HEAD.replace(b"/ws", b"/tuleaprt/ws")
+    if client:
+        head = head.replace(b"\r\n\r\n", f"\r\nX-Real-IP: {client}\r\n\r\n".encode())
+    connection = socket.create_connection(("127.0.0.1", nginx.port), 60, source_address=(source, 0))
+    connection.sendall(head)
+    return connection, int(connection.recv(4096).split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    ("attackers", "newcomer"),
+    [
+        ([("127.0.0.2", "")] * 4, ("127.0.0.3", "")),
+        # 127.0.0.9 is a proxy before nginx; of its clients' IPv6 addresses those of a /64 count together.
+        (
+            [("127.0.0.9", f"2001:db8:0:a0a::{number}") for number in range(4)],
+            ("127.0.0.9", "2001:db8:0:a0b::1"),
+        ),
+    ],
+)
+@ensure
+async def test_one_address_that_opens_many_connections_gets_its_share_of_nginx_and_no_more(
+    server: Server, before: Before, attackers: list[tuple[str, str]], newcomer: tuple[str, str]
+) -> None:
+    nginx = await before(server.public, (LIMIT, LIMIT.replace("1000", "3")))
+    answers = [await deferToThread(status_of, nginx, *it) for it in (*attackers, newcomer)]
+    assert [status for _, status in answers] == [101, 101, 101, 503, 101]
+    for connection, _ in answers:
+        connection.close()
+
+
+@ensure
+async def test_a_client_behind_nginx_that_never_says_hello_locks_no_other_out(
+    start: Start, before: Before
+) -> None:
+    server = await start(TULEAPRT_LIMITS__MAX_UNAUTHENTICATED="5", TULEAPRT_WEBSOCKET__OPEN_TIMEOUT="3600")
+    nginx = await before(server.public)
+    silent = [await deferToThread(status_of, nginx, "127.0.0.2") for _ in range(15)]
+    newcomer = PythonClient(nginx.url)
+    await newcomer.open(ticket())
+    await server.process.written("too many connections without a ticket from 127.0.0.2")
+    await newcomer.leave()
+    await newcomer.closed
+    for connection, _ in silent:
+        connection.close()
 
 
 @pytest.mark.parametrize(

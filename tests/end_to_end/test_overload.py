@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
@@ -129,14 +130,14 @@ async def test_a_flood_of_connections_that_say_nothing_or_nonsense_shuts_nobody_
     good = await deferToThread(lambda: Reader(server.public).join())
     attacks = [b"", HEAD[:40], b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n" + b"x" * 20_000, HEAD]
 
-    def flood() -> list[socket.socket]:
+    def attack() -> list[socket.socket]:
         flooders = [socket.create_connection(("127.0.0.1", server.public)) for _ in range(300)]
         for number, flooder in enumerate(flooders):
             with suppress(ConnectionError):
                 flooder.sendall(attacks[number % len(attacks)])
         return flooders
 
-    flooders = await deferToThread(flood)
+    flooders = await deferToThread(attack)
     refused = await deferToThread(lambda: Reader(server.public))
     await server.post(posted({"n": 1}))
     assert (await deferToThread(good.receive, 1))[0][5]["data"] == {"n": 1}
@@ -150,27 +151,84 @@ async def test_a_flood_of_connections_that_say_nothing_or_nonsense_shuts_nobody_
         reader.close()
 
 
+FLOODS = {"silent": b"", "half a head": HEAD[:40], "no hello": HEAD, "over TLS": b"\x16\x03\x01\x02\x00\x01"}
+
+
+def flood(port: int, data: bytes, count: int = 200, source: str = "127.0.0.1") -> list[socket.socket]:
+    """Connections that say this and then nothing."""
+    flooders = [
+        socket.create_connection(("127.0.0.1", port), source_address=(source, 0)) for _ in range(count)
+    ]
+    for flooder in flooders:
+        with suppress(ConnectionError):
+            flooder.sendall(data)
+    return flooders
+
+
+@pytest.mark.parametrize("stage", FLOODS)
 @ensure
-async def test_who_has_not_shown_a_ticket_counts_and_one_too_many_is_told_when_to_come_back(
-    start: Start,
+async def test_one_address_that_fills_the_room_of_the_unauthenticated_locks_no_newcomer_out(
+    start: Start, stage: str
 ) -> None:
-    server = await start(TULEAPRT_LIMITS__MAX_UNAUTHENTICATED="3")
+    server = await start(
+        TULEAPRT_LIMITS__MAX_UNAUTHENTICATED="50",
+        TULEAPRT_LIMITS__MAX_CONNECTIONS="10",
+        TULEAPRT_WEBSOCKET__OPEN_TIMEOUT="3600",
+    )
+    flooders = await deferToThread(flood, server.public, FLOODS[stage])
+    for _ in range(2):
+        newcomer = await deferToThread(lambda: Reader(server.public, source="127.0.0.2").join())
+        newcomer.close()
+        flooders += await deferToThread(flood, server.public, FLOODS[stage])
+    assert await server.metric("unauthenticated_dropped_total") >= 300
+    assert await server.metric("unauthenticated") <= 50
+    named = [
+        it for it in server.process.lines if "too many connections without a ticket from 127.0.0.1" in it
+    ]
+    assert 1 <= len(named) <= 20
+    for flooder in flooders:
+        flooder.close()
 
-    def greet(count: int) -> list[Reader]:
-        readers = [Reader(server.public) for _ in range(count)]
-        for reader in readers:
-            reader.socket.sendall(HEAD)
-            while not reader.status:
-                reader.read()
-        return readers
 
-    readers = await deferToThread(greet, 4)
-    assert [it.status for it in readers] == [101, 101, 101, 503]
-    assert "Retry-After: 5" in readers[3].head
-    await deferToThread(lambda: readers[0].go_on().receive(1))
-    (next_one,) = await deferToThread(greet, 1)
-    assert next_one.status == 101
-    for reader in (*readers, next_one):
+@ensure
+async def test_the_client_of_a_proxy_that_fills_the_room_locks_no_other_client_out(start: Start) -> None:
+    server = await start(TULEAPRT_LIMITS__MAX_UNAUTHENTICATED="50", TULEAPRT_WEBSOCKET__OPEN_TIMEOUT="3600")
+
+    def of(client: str) -> bytes:
+        return HEAD.replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {client}\r\n\r\n".encode())
+
+    def come_in() -> int:
+        newcomer = Reader(server.public)
+        newcomer.socket.sendall(of("2001:db8:0:2::1"))
+        newcomer.go_on().receive(1)
+        newcomer.close()
+        return newcomer.status
+
+    flooders: list[socket.socket] = []
+    for number in range(3):
+        # All addresses of a /64 are one client's.
+        flooders += await deferToThread(flood, server.public, of(f"2001:db8:0:1::{number:x}"))
+        assert await deferToThread(come_in) == 101
+    await server.process.written("too many connections without a ticket from 2001:db8:0:1::/64")
+    for flooder in flooders:
+        flooder.close()
+
+
+@ensure
+async def test_a_full_server_tells_a_newcomer_when_to_come_back(start: Start) -> None:
+    server = await start(TULEAPRT_LIMITS__MAX_CONNECTIONS="1")
+
+    def refused() -> Reader:
+        reader = Reader(server.public)
+        reader.socket.sendall(HEAD)
+        while not reader.status:
+            reader.read()
+        return reader
+
+    member = await deferToThread(lambda: Reader(server.public).join())
+    newcomer = await deferToThread(refused)
+    assert (newcomer.status, "Retry-After: 5" in newcomer.head) == (503, True)
+    for reader in (member, newcomer):
         reader.close()
 
 

@@ -89,7 +89,9 @@ def test_systemd_listens_where_tuleap_posts(defaults: Config) -> None:
 
 
 def test_as_many_may_connect_and_a_stop_may_take_as_long_as_the_defaults_say(defaults: Config) -> None:
-    assert int(option(SERVICE, "LimitNOFILE")[0]) >= defaults.limits.max_connections + OTHER_FILES
+    limits = defaults.limits
+    wanted = limits.max_connections + 4 * limits.max_unauthenticated + OTHER_FILES
+    assert int(option(SERVICE, "LimitNOFILE")[0]) >= wanted
     assert seconds(SERVICE, "TimeoutStopSec") > defaults.shutdown.drain + FLUSH_SECONDS
 
 

@@ -66,7 +66,7 @@ class Server:
         anonymous: bool = False,
         max_connections: int = 9,
         max_outboxes: int = 100_000,
-        max_unauthenticated: int = 9,
+        max_unauthenticated: int = 1000,
         requests_per_second: float = 1000,
         lifetime: float = 600,
         **websocket: Any,
@@ -112,7 +112,7 @@ class Server:
             max_outbox=100,
         )
         options = WebSocket(**{"open_timeout": 10, "ping_timeout": 20, "ping_interval": 25} | websocket)
-        self.lobby = Lobby(max_unauthenticated)
+        self.lobby = Lobby(max_unauthenticated, self.metrics.unauthenticated_dropped)
         self.origins: set[str] = {"http://127.0.0.1:2998"}
         self.websockets = WebSocketFactory(
             self.hub, self.router, options, allows=lambda origin, host: origin in self.origins
@@ -193,6 +193,8 @@ class Browser(Peer):
     def __init__(self, server: Server, serializer: Serializer = JSON) -> None:
         super().__init__(server, serializer)
         self.connection = server.websockets.buildProtocol(None)
+        # As an entrance does.
+        self.connection.count_as(server.lobby.enter("192.168.1.1", lambda why: None))
         self.connection.makeConnection(self.transport)
 
     def greet(self) -> None:

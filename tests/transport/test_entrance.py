@@ -163,32 +163,23 @@ def test_the_site_must_be_done_in_time_whatever_drips_in(clock: TurningClock, lo
     assert len(log.lines) == 1
 
 
-def test_only_so_many_may_be_undecided(clock: TurningClock, log: Log) -> None:
-    door = Door(clock, most_inside=0)
-    assert door.wire.disconnecting
-    door.receive(b"GET /ws" + HEAD)
-    assert door.found == []
-    door.lose()
-    assert "too many" in log.lines[0]
-
-
-def test_one_too_many_is_told_so_when_he_has_asked(clock: TurningClock, log: Log) -> None:
+@pytest.mark.parametrize("stage", [b"", b"GET / HTTP/1.1\r\n", b"GET /" + HEAD])
+def test_who_holds_most_of_the_room_is_dropped_for_a_newcomer(
+    clock: TurningClock, log: Log, stage: bytes
+) -> None:
     door = Door(clock, most_inside=1)
-    first = door.protocol
-    door.protocol = first.factory.buildProtocol(None)
-    door.wire = Wire()
-    door.wire.protocol = door.protocol
-    door.protocol.makeConnection(door.wire)
-    assert door.lobby.is_crowded
+    door.receive(stage)
+    newcomer = door.protocol.factory.buildProtocol(None)
+    newcomer.makeConnection(Wire())
+    assert door.wire.disconnected
+    assert door.lobby.inside == 1
     door.receive(b"GET /ws" + HEAD)
-    head = door.wire.value().decode().splitlines()
-    assert head[0] == "HTTP/1.1 503 Service Unavailable"
-    assert "Retry-After: 5" in head
-    assert door.wire.disconnecting
-    assert door.found == []
+    assert [name for name, _ in door.found if name == "websocket"] == []
     door.lose()
-    first.connectionLost(Failure(ConnectionDone()))
+    newcomer.connectionLost(Failure(ConnectionDone()))
     assert door.lobby.inside == 0
+    (line,) = log.lines
+    assert line.endswith(" refused: too many connections without a ticket from 192.168.1.1")
 
 
 @pytest.mark.parametrize("path", [b"/ws", b"/"])

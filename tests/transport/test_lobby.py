@@ -1,35 +1,80 @@
-"""Those who have not shown who they are."""
+"""Limits the connections that have not authenticated yet."""
 
 from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import TurningClock
+from tests.conftest import Log, TurningClock
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
 from tuleaprt.transport.lobby import Lobby
 
-
-def test_one_more_than_may_be_here_is_a_crowd_and_one_more_than_twice_is_no_room_at_all() -> None:
-    lobby = Lobby(2)
-    seen = []
-    for _ in range(5):
-        lobby.enter()
-        seen.append((lobby.is_crowded, lobby.is_overrun))
-    assert seen == [(False, False)] * 2 + [(True, False)] * 2 + [(True, True)]
-    for _ in range(3):
-        lobby.leave()
-    assert not lobby.is_crowded
+HERE = "192.168.1.1"
+"""Where the peers of the tests are."""
 
 
-def browser(server: Server) -> Peer:
-    """A browser that came through an entrance."""
-    browser = Browser(server)
-    server.lobby.enter()
-    browser.connection.lobby = server.lobby
-    return browser
+class Door:
+    """A lobby, and which of its guests had to go."""
+
+    def __init__(self, most: int) -> None:
+        self.gone: list[str] = []
+        self.why: list[str] = []
+        self.dropped = 0
+        self.lobby = Lobby(most, self._count)
+
+    def _count(self) -> None:
+        self.dropped += 1
+
+    def enter(self, name: str, network: str) -> object:
+        def drop(why: str) -> None:
+            self.gone.append(name)
+            self.why.append(why)
+
+        return self.lobby.enter(network, drop)
 
 
-@pytest.mark.parametrize("make", [browser, Program])
+def test_one_address_that_fills_the_room_locks_no_newcomer_out() -> None:
+    door = Door(3)
+    for name in ("a1", "a2", "a3", "a4", "a5"):
+        door.enter(name, "203.0.113.9")
+    door.enter("b1", "203.0.113.10")
+    door.enter("c1", "")
+    assert door.gone == ["a1", "a2", "a3", "a4"]
+    assert set(door.why) == {"too many connections without a ticket from 203.0.113.9"}
+    assert (door.dropped, door.lobby.inside) == (4, 3)
+
+
+def test_the_local_clients_of_a_unix_socket_count_as_one() -> None:
+    door = Door(1)
+    door.enter("1", "")
+    door.enter("2", "")
+    assert door.why == ["too many connections without a ticket from a Unix socket"]
+
+
+def test_the_clients_of_a_proxy_are_told_apart_when_they_are_known() -> None:
+    door = Door(3)
+    guests = [door.lobby.enter("127.0.0.1", lambda why: None) for _ in range(2)]
+    for guest in guests:
+        guest.move("203.0.113.9")
+        guest.move("203.0.113.9")
+    door.enter("proxy", "127.0.0.1")
+    door.enter("proxy again", "127.0.0.1")
+    assert (door.gone, door.lobby.inside) == ([], 3)
+    for guest in guests:
+        guest.leave()
+        guest.move("203.0.113.10")
+    assert door.lobby.inside == 2
+
+
+def test_a_limit_that_is_lowered_holds_from_the_next_on() -> None:
+    door = Door(5)
+    for number in range(5):
+        door.enter(str(number), "203.0.113.9")
+    door.lobby.most = 2
+    door.enter("5", "203.0.113.10")
+    assert (door.gone, door.lobby.inside) == (["0", "1", "2", "3"], 2)
+
+
+@pytest.mark.parametrize("make", [Browser, Program])
 def test_one_stays_until_one_has_shown_a_ticket_or_is_gone(
     clock: TurningClock, make: Callable[[Server], Peer]
 ) -> None:
@@ -50,8 +95,56 @@ def test_one_stays_until_one_has_shown_a_ticket_or_is_gone(
     server.pass_time(3)
 
 
-def test_a_program_that_is_one_too_many_is_told_so(clock: TurningClock) -> None:
-    server = Server(clock, max_unauthenticated=0)
-    program = Program(server)
-    assert program.handshake(b"\x7f\xf1\0\0") == b"\x7f\x40\0\0"
-    program.lose()
+@pytest.mark.parametrize("stage", ["connected", "greeted", "said hello"])
+@pytest.mark.parametrize("make", [Browser, Program])
+def test_who_is_dropped_for_a_newcomer_goes_at_once_and_with_one_line(
+    clock: TurningClock, log: Log, make: Callable[[Server], Peer], stage: str
+) -> None:
+    server = Server(clock, max_unauthenticated=1)
+    silent = make(server)
+    if stage != "connected":
+        silent.greet()
+    if stage == "said hello":
+        silent.say(HELLO)
+    newcomer = make(server)
+    assert silent.transport.disconnected
+    assert newcomer.join()[-1][0] == 2
+    silent.lose()
+    assert server.metrics.dropped == 1
+    (line,) = [it for it in log.lines if "too many" in it]
+    assert f"too many connections without a ticket from {HERE}" in line
+    newcomer.lose()
+    server.pass_time(6)
+    assert (server.lobby.inside, server.sizes()) == (0, (0, 0, 0))
+
+
+@pytest.mark.parametrize("make", [Browser, Program])
+def test_connections_without_a_ticket_take_no_place_of_max_connections(
+    clock: TurningClock, make: Callable[[Server], Peer]
+) -> None:
+    server = Server(clock, max_connections=2)
+    silent = [make(server) for _ in range(5)]
+    for peer in silent:
+        peer.greet()
+    members = [make(server) for _ in range(2)]
+    for peer in members:
+        assert peer.join()[-1][0] == 2
+    assert server.hub.is_full
+    members[0].lose()
+    assert not server.hub.is_full
+    for peer in (*silent, *members):
+        peer.lose()
+    server.pass_time(6)
+
+
+def test_a_browser_behind_a_proxy_counts_for_its_own_address(clock: TurningClock) -> None:
+    server = Server(clock, max_unauthenticated=2, forwarded_for=(HERE,))
+    attackers = [Browser(server) for _ in range(2)]
+    for attacker in attackers:
+        attacker.handshake(X_Forwarded_For="2001:db8::1")
+    newcomer = Browser(server)
+    newcomer.handshake(X_Forwarded_For="2001:db8:0:1::1")
+    assert [it.transport.disconnected for it in (*attackers, newcomer)] == [True, False, False]
+    for peer in (*attackers, newcomer):
+        peer.lose()
+    server.pass_time(6)

@@ -15,7 +15,7 @@ from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.frames import WireFormat
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.line import Line
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.lobby import Guest
 from tuleaprt.wamp.outlet import MISBEHAVED, End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
@@ -41,8 +41,8 @@ class Connection:
     transport: Any
     session: Session | None = None
     line: Line | None = None
-    lobby: Lobby | None = None
-    """Where it is counted as long as nobody knows who the client is."""
+    guest: Guest | None = None
+    """How it is counted until the client has authenticated."""
     opened_at: float
     """When the TCP connection was made, in seconds since the epoch: the open timeout begins there."""
     connection_log = Logger()
@@ -151,6 +151,11 @@ class Connection:
             self._end = (end, "")
         self.drop()
 
+    def count_as(self, guest: Guest) -> None:
+        """Be counted so until the client has authenticated, and go when the lobby says so."""
+        self.guest = guest
+        guest.drop = self._drop_unauthenticated
+
     def wake_at(self, when: float) -> None:
         """See to it that the session is woken then."""
         if when != self._armed_for:
@@ -169,6 +174,11 @@ class Connection:
                 self.transport.resumeProducing()
 
     # Its own.
+
+    def _drop_unauthenticated(self, why: str) -> None:
+        if self._end is None:
+            self._end = (End.REFUSED, why)
+        self.drop()
 
     def linger(self) -> None:
         """Reset who does not take his last bytes in time."""
@@ -201,13 +211,14 @@ class Connection:
             session.violate(ProtocolViolation(f"not {serializer.name}"))
         else:
             session.receive(raw, self.hub.clock.seconds(), len(payload))
-            if self.lobby is not None and session.is_joined:
+            if self.guest is not None and session.is_joined:
                 self._leave_the_lobby()
+                self.hub.authenticated(self)
 
     def _leave_the_lobby(self) -> None:
-        if self.lobby is not None:
-            self.lobby.leave()
-            self.lobby = None
+        if self.guest is not None:
+            self.guest.leave()
+            self.guest = None
 
     def _wake(self) -> None:
         self._call = None

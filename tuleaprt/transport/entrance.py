@@ -9,7 +9,7 @@
 The request's head must be here whole before the open timeout, which counts from the connection. It goes on
 for WebSocket and RawSocket until the ticket, and for the web site until its answer; it cannot be stretched
 byte by byte. A TLS handshake comes before, in the same time. Nothing is parsed here: the protocol
-gets every byte. Who is one too many is told so when he has said what he wants.
+gets every byte.
 """
 
 import re
@@ -23,28 +23,22 @@ from twisted.logger import Logger, LogLevel
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
+from tuleaprt.addresses import network_of
 from tuleaprt.faults import Faults
 from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.lobby import Guest, Lobby
 from tuleaprt.transport.rawsocket import MAGIC
-from tuleaprt.transport.websocket import RETRY_AFTER_SECONDS
 
 MAX_HEAD = 16_384
 END_OF_HEAD = b"\r\n\r\n"
 HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
-TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    % RETRY_AFTER_SECONDS
-)
 _WEBSOCKET = re.compile(rb"GET /ws[ ?]")
 
 
 LINGER_SECONDS = 5
 """How long who was refused may take to go: over TLS, a close waits for the other side's."""
-
-MANY = "too many have not shown who they are"
 
 
 class Entrance(Protocol):
@@ -54,6 +48,7 @@ class Entrance(Protocol):
     log = Logger()
     transport: Any
     _call: IDelayedCall
+    _guest: Guest
     _site: Any = None
     _is_refused = False
 
@@ -62,10 +57,8 @@ class Entrance(Protocol):
         self._head = b""
         self._opened_at = factory.clock.seconds()
         self._call = factory.clock.callLater(factory.open_timeout, self._refuse, "the open timeout is over")
-        factory.lobby.enter()
-        self._is_too_many = factory.lobby.is_crowded
-        if factory.lobby.is_overrun:
-            self._refuse(MANY)
+        peer = network_of(getattr(self.transport.getPeer(), "host", ""))
+        self._guest = factory.lobby.enter(peer, self._drop)
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:
@@ -84,18 +77,12 @@ class Entrance(Protocol):
         known = len(self._head)
         self._head += data
         if self.factory.rawsockets is not None and self._head[0] == MAGIC:
-            if self._is_too_many:
-                self._refuse(MANY)
-            else:
-                self._hand_over(self.factory.rawsockets)
+            self._hand_over(self.factory.rawsockets)
             return
         end = self._head.find(END_OF_HEAD, max(0, known - len(END_OF_HEAD)))
         if (len(self._head) if end < 0 else end) > MAX_HEAD:
             self.transport.write(HEAD_TOO_LONG)
             self._refuse("the head of the request is too long")
-        elif end >= 0 and self._is_too_many:
-            self.transport.write(TOO_MANY)
-            self._refuse(MANY)
         elif end >= 0:
             site = self.factory.site
             if site is None or _WEBSOCKET.match(self._head):
@@ -104,7 +91,7 @@ class Entrance(Protocol):
                 self._let_the_site_answer(site)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.lobby.leave()
+        self._guest.leave()
         if self._call.active():
             self._call.cancel()
         if self._site is not None:
@@ -113,12 +100,20 @@ class Entrance(Protocol):
             self._log_refusal("no TLS", f": {reason.value}")
 
     def _refuse(self, why: str) -> None:
+        self._note_refusal(why)
+        self._call = self.factory.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    def _drop(self, why: str) -> None:
+        """Called by the lobby: nothing of it may stay, not for a moment."""
+        self._note_refusal(why)
+        self.transport.abortConnection()
+
+    def _note_refusal(self, why: str) -> None:
         if self._call.active():
             self._call.cancel()
         self._is_refused = True
-        self._call = self.factory.clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self._log_refusal(why)
-        self.transport.loseConnection()
 
     def _log_refusal(self, why: str, detail: str = "") -> None:
         self.log.emit(
@@ -137,9 +132,9 @@ class Entrance(Protocol):
         protocol: Any = factory.buildProtocol(transport.getPeer())
         if isinstance(protocol, Connection):
             protocol.opened_at = self._opened_at
-            protocol.lobby = self.factory.lobby
+            protocol.count_as(self._guest)
         else:
-            self.factory.lobby.leave()
+            self._guest.leave()
         # Over TLS it is the wrapper that knows the protocol.
         if isinstance(transport, ProtocolWrapper):
             transport.wrappedProtocol = protocol

@@ -1,4 +1,4 @@
-"""Whom a proxy speaks for: ``X-Forwarded-For``. It names the client in the log and to operators; that is all.
+"""Whom a proxy speaks for: ``X-Forwarded-For``. It names the client in the log, to operators and to limits.
 
 Each proxy appends the address of whoever it was asked by. So the header is read from its right end: as long
 as the addresses are those of known proxies, these have written what is left of them, and the first other

@@ -43,6 +43,7 @@ class Hub:
         self.max_message_size = max_message_size
         self.max_outbox = max_outbox
         self.connections: set[Connection] = set()
+        self._authenticated: set[Connection] = set()
         self.is_shut_down = False
         self.max_connections = max_connections
         self._all_gone: Deferred[None] | None = None
@@ -51,13 +52,18 @@ class Hub:
 
     @property
     def is_full(self) -> bool:
-        return len(self.connections) >= self.max_connections
+        """Whether as many clients have authenticated as may; the others have a limit of their own."""
+        return len(self._authenticated) >= self.max_connections
 
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)
 
+    def authenticated(self, connection: "Connection") -> None:
+        self._authenticated.add(connection)
+
     def closed(self, connection: "Connection", end: End) -> None:
         self.connections.discard(connection)
+        self._authenticated.discard(connection)
         self.metrics.disconnected(end)
         if not self.connections and self._all_gone is not None:
             for call in self._calls.values():

@@ -1,25 +1,66 @@
-"""Those who have connected and not shown yet who they are: they cost as much as others, and all can come."""
+"""Limits the connections that have not authenticated yet, so that no address can shut out the others.
+
+When there are more than the limit, the oldest connection of the address that has most of them is dropped. The
+newest is never refused: an address that opens many connections only loses its own.
+"""
+
+from collections.abc import Callable
+
+from tuleaprt.transport.shares import Shares
+
+
+class Guest:
+    """A connection that has not authenticated yet. ``drop`` is told why, for the log."""
+
+    __slots__ = ("_lobby", "drop", "network")
+
+    def __init__(self, lobby: "Lobby", network: str, drop: Callable[[str], None]) -> None:
+        self._lobby = lobby
+        self.network = network
+        self.drop = drop
+
+    def leave(self) -> None:
+        """It has authenticated, or is gone; doing so again changes nothing."""
+        self._lobby.leave(self)
+
+    def move(self, network: str) -> None:
+        """Its client is known now to be another than the peer, which is a proxy."""
+        if network != self.network:
+            self._lobby.move(self, network)
 
 
 class Lobby:
-    """Counts them, at one door. Twice as many as may be here may come: half of them to be told to go."""
+    """One for each kind of endpoint. ``most``: the limit. ``dropped`` is called for each that had to go."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, dropped: Callable[[], None] = lambda: None) -> None:
         self.most = most
-        self.inside = 0
+        self._dropped = dropped
+        self._guests: set[Guest] = set()
+        self._shares: Shares[str, Guest] = Shares()
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether the last who came is one too many."""
-        return self.inside > self.most
+    def inside(self) -> int:
+        return len(self._guests)
 
-    @property
-    def is_overrun(self) -> bool:
-        """Whether there is not even room to tell him so."""
-        return self.inside > 2 * self.most
+    def enter(self, network: str, drop: Callable[[str], None]) -> Guest:
+        """``network``: the address that the connection counts for (addresses.py)."""
+        guest = Guest(self, network, drop)
+        self._guests.add(guest)
+        self._shares.add(network, guest)
+        while self.inside > self.most:
+            owner, surplus = self._shares.surplus()
+            self.leave(surplus)
+            self._dropped()
+            surplus.drop(f"too many connections without a ticket from {owner or 'a Unix socket'}")
+        return guest
 
-    def enter(self) -> None:
-        self.inside += 1
+    def leave(self, guest: Guest) -> None:
+        if guest in self._guests:
+            self._guests.remove(guest)
+            self._shares.remove(guest.network, guest)
 
-    def leave(self) -> None:
-        self.inside -= 1
+    def move(self, guest: Guest, network: str) -> None:
+        if guest in self._guests:
+            self._shares.remove(guest.network, guest)
+            self._shares.add(network, guest)
+            guest.network = network

@@ -20,6 +20,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from tuleaprt.addresses import network_of
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.frames import (
@@ -64,9 +65,9 @@ class RawSocketConnection(Connection, Protocol):
 
     def connectionMade(self) -> None:
         self.peer = peer2str(self.transport)
-        if self.lobby is None:
-            self.lobby = self.factory.lobby
-            self.lobby.enter()
+        if self.guest is None:
+            network = network_of(getattr(self.transport.getPeer(), "host", ""))
+            self.count_as(self.factory.lobby.enter(network, self._drop_unauthenticated))
         self.wake_at(self.opened_at + self.router.open_timeout)
         try:
             self.bound_reads()
@@ -132,7 +133,7 @@ class RawSocketConnection(Connection, Protocol):
             self._refuse(RESERVED_BITS, "reserved octets in the handshake")
         elif format is None:
             self._refuse(NO_SUCH_SERIALIZER, "no common serializer")
-        elif self.hub.is_full or self.hub.is_shut_down or (self.lobby is not None and self.lobby.is_crowded):
+        elif self.hub.is_full or self.hub.is_shut_down:
             self._refuse(TOO_MANY_CONNECTIONS, "too many are connected, or the server is shutting down")
         else:
             ours = max(0, min(15, self.hub.max_message_size.bit_length() - 10))

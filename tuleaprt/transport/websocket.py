@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
+from tuleaprt.addresses import network_of
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.faults import is_of_a_parser
 from tuleaprt.transport.connection import Connection
@@ -207,6 +208,8 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         peer = getattr(self.transport.getPeer(), "host", None)
         if client := client_of(peer, self.http_request_data, self.factory.proxies):
             self.peer = f"{client} via {self.peer}"
+            if self.guest is not None:
+                self.guest.move(network_of(client))
 
     def _accept(self, request: ConnectionRequest) -> str:
         """The subprotocol of a handshake.
