@@ -15,6 +15,7 @@ from tests.campaigns import (
     CAROL,
     MEMBERS,
     UUID,
+    create,
     delete,
     link,
     presence,
@@ -319,6 +320,8 @@ def test_bug_24_one_page_hears_boards_and_campaigns_whoever_sends(world: World) 
     page(world, ALICE, KANBAN)
     bob = page(world, BOB)
     bob.subscribe(KANBAN)
+    world.post(create(39))
+    seen(bob)
     world.post(card(ALICE))
     world.post(link(39))
     assert [cmd for cmd, _ in seen(bob)] == ["kanban_item:create", "testmanagement_execution:link_artifact"]

@@ -20,7 +20,7 @@ class HubOfTwo:
 
 def test_they_follow_what_is_there() -> None:
     metrics, realm, hub = PrometheusMetrics(), new_realm(), HubOfTwo()
-    lobbies, campaigns = [Lobby(9), Lobby(9)], Campaigns(max=9, idle_seconds=9)
+    lobbies, campaigns = [Lobby(9), Lobby(9)], Campaigns(max=9, idle_seconds=9, max_publications=1000)
     mock: Any = hub
     watch(metrics, mock, lobbies, realm, campaigns)
     for lobby in lobbies:

@@ -51,7 +51,7 @@ class Harness:
         relay = Relay(
             self.realm,
             self.journal,
-            campaigns=Campaigns(max=9, idle_seconds=9),
+            campaigns=Campaigns(max=9, idle_seconds=9, max_publications=1000),
             revocations=Revocations(1800),
             grace=0,
             clock=clock,

@@ -73,7 +73,7 @@ class World:
         )
         self.journal = JournalOnRecord(b"e" * 32)
         verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
-        self.campaigns = Campaigns(max=1000, idle_seconds=172_800)
+        self.campaigns = Campaigns(max=max_campaigns, idle_seconds=idle_seconds, max_publications=1000)
         self.relay = Relay(
             self.realm,
             self.journal,

@@ -41,13 +41,16 @@ from tuleaprt.tuleap.inputs import Input
 from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.wamp.calls import Procedure
-from tuleaprt.wamp.history import History
+from tuleaprt.wamp.history import SLOT_BYTES, History
 from tuleaprt.wamp.identifiers import anchor_id
 from tuleaprt.wamp.procedures import Procedures
 from tuleaprt.wamp.realm import Realm
 from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.router import Router
+
+MAX_IN_DELIVERY = 10_000
+"""Publications that may be on their way to slow subscribers, even where there is no history."""
 
 
 class Options(UsageOptions):
@@ -140,7 +143,11 @@ def compose(
         algorithms=config.realtime.algorithms,
         max_lifetime=config.realtime.max_token_lifetime,
     )
-    campaigns = Campaigns(max=config.campaigns.max, idle_seconds=config.campaigns.idle_seconds)
+    campaigns = Campaigns(
+        max=config.campaigns.max,
+        idle_seconds=config.campaigns.idle_seconds,
+        max_publications=max(config.history.bytes // SLOT_BYTES, MAX_IN_DELIVERY),
+    )
     relay = Relay(
         realm,
         journal,

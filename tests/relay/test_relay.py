@@ -32,7 +32,7 @@ class Harness:
         self.relay = Relay(
             self.realm,
             journal or MemoryJournal[Input](b"e" * 32),
-            campaigns=Campaigns(max=10, idle_seconds=3600),
+            campaigns=Campaigns(max=10, idle_seconds=3600, max_publications=1000),
             revocations=Revocations(1800),
             grace=15,
             clock=Clock(),
@@ -127,7 +127,7 @@ def test_results_that_an_operator_says_are_the_podium() -> None:
     assert bob.events() == [
         {"cmd": "testmanagement_podium:update", "data": [{"user": {"id": 7}, "score": 1, "rank": 1}]}
     ]
-    world.seed(CAMPAIGN, [said])
+    world.seed(CAMPAIGN, [{**said, "execution_id": 40}])
     assert bob.events() == [{"cmd": "testmanagement_podium:update", "data": []}]
 
 

@@ -29,8 +29,9 @@ SWITCH = PresenceChange(
 @pytest.fixture
 def campaigns() -> Campaigns:
     """39 is for @a, 40 for @b, 41 for its submitter."""
-    campaigns = Campaigns(max=9, idle_seconds=9)
-    campaigns.campaign(CAMPAIGN, 1000).rights.update({39: A, 40: B, 41: OWN})
+    campaigns = Campaigns(max=9, idle_seconds=9, max_publications=1000)
+    for execution, newest in {39: A, 40: B, 41: OWN}.items():
+        campaigns.executions.learn(CAMPAIGN, execution, newest)
     return campaigns
 
 
@@ -96,6 +97,16 @@ def test_the_bare_id_of_an_unheard_of_execution_is_told_as_tuleap_tells_it(campa
     assert data(publication, "@a") is None
 
 
+def test_presence_and_departure_obey_the_rights_of_the_moment_of_delivery(campaigns: Campaigns) -> None:
+    switch = presence_changed(SWITCH, campaigns)(id=7)
+    gone = departed(Departure(topic=CAMPAIGN, execution=39, window=Window(101, "a")), campaigns)(id=8)
+    campaigns.executions.learn(CAMPAIGN, 39, B)
+    campaigns.executions.learn(CAMPAIGN, 40, A)
+    assert data(switch, "@a") == {"user": ALICE, **ADD}
+    assert data(switch, "@b") == {"user": ALICE, **REMOVE}
+    assert (data(gone, "@a"), data(gone, "@b")) == (None, "a")
+
+
 def test_a_departure_is_for_those_who_could_see_where_the_window_was(campaigns: Campaigns) -> None:
     gone = Departure(topic=CAMPAIGN, execution=39, window=Window(101, "a"))
     publication = departed(gone, campaigns)(id=7)
@@ -107,6 +118,13 @@ def test_a_departure_is_for_those_who_could_see_where_the_window_was(campaigns: 
 USERS = {101: ALICE, 102: BOB}
 
 
+def changed(before: Podium, after: Podium) -> Publication:
+    campaigns = Campaigns(max=9, idle_seconds=9, max_publications=1000)
+    campaign = campaigns.campaign(CAMPAIGN, 1000)
+    campaign.ledger.podium = after
+    return podium_changed(campaign, before, campaigns)(id=7)
+
+
 def standings(*of: tuple[JsonText, int, int]) -> list[dict[str, Any]]:
     return [{"user": user, "score": score, "rank": rank} for user, score, rank in of]
 
@@ -114,7 +132,7 @@ def standings(*of: tuple[JsonText, int, int]) -> list[dict[str, Any]]:
 def test_the_podium_is_for_those_to_whom_it_is_another() -> None:
     before = Podium({A: {101: 1}, B: {102: 1}}, USERS)
     after = Podium({A: {101: 1}, B: {102: 2}}, USERS)
-    publication = podium_changed(CAMPAIGN, before, after)(id=7)
+    publication = changed(before, after)
     assert data(publication, "@a") is None
     assert data(publication, "@b") == standings((BOB, 2, 1))
     assert data(publication, "@a", "@b") == standings((BOB, 2, 1), (ALICE, 1, 2))
@@ -125,28 +143,40 @@ def test_the_podium_is_for_those_to_whom_it_is_another() -> None:
 
 def test_who_loses_sight_of_the_last_point_gets_an_empty_podium() -> None:
     before, after = Podium({A: {101: 1}}, USERS), Podium({B: {101: 1}}, USERS)
-    publication = podium_changed(CAMPAIGN, before, after)(id=7)
+    publication = changed(before, after)
     assert data(publication, "@a") == []
     assert data(publication, "@b") == standings((ALICE, 1, 1))
     assert data(publication, "@a", "@b") is data(publication, "@c") is None
 
 
 def test_points_whose_rights_are_unknown_are_nobodys_to_see() -> None:
-    publication = podium_changed(CAMPAIGN, Podium(), Podium({None: {101: 1}}, USERS))(id=7)
+    publication = changed(Podium(), Podium({None: {101: 1}}, USERS))
     assert data(publication, "@a", "@b") is None
     assert publication.kwargs == {"cmd": "testmanagement_podium:update", "data": standings((ALICE, 1, 1))}
+
+
+def test_attack_the_podium_of_a_campaign_that_was_forgotten_since_is_told_to_no_user() -> None:
+    campaigns = Campaigns(max=1, idle_seconds=9, max_publications=1000)
+    campaign = campaigns.campaign(CAMPAIGN, 1000)
+    campaign.ledger.podium = Podium({A: {101: 1}}, USERS)
+    publication = podium_changed(campaign, Podium(), campaigns)(id=7)
+    assert data(publication, "@a") == standings((ALICE, 1, 1))
+    campaigns.campaign("org.tuleap.testmanagement.10", 1000)
+    assert data(publication, "@a") is None
+    campaigns.campaign(CAMPAIGN, 1000)
+    assert data(publication, "@a") is None
 
 
 def test_another_representation_of_a_user_is_another_podium_to_those_who_see_him() -> None:
     before = Podium({A: {101: 1}, B: {102: 1}}, USERS)
     after = Podium({A: {101: 1}, B: {102: 1}}, {101: JsonText(b'{"id":101,"x":1}'), 102: BOB})
-    publication = podium_changed(CAMPAIGN, before, after)(id=7)
+    publication = changed(before, after)
     assert data(publication, "@a") is not None
     assert data(publication, "@b") is None
 
 
 def test_those_who_see_the_same_podium_share_it_and_submitters_are_asked_for() -> None:
-    publication = podium_changed(CAMPAIGN, Podium(), Podium({A: {101: 1}, OWN: {102: 1}}, USERS))(id=7)
+    publication = changed(Podium(), Podium({A: {101: 1}, OWN: {102: 1}}, USERS))
     assert publication.view(frozenset({"@a"}), None) is publication.view(frozenset({"@a", "@c"}), 103)
     assert publication.submitters == {102}
     assert data(publication, "@a", user_id=102) == standings((ALICE, 1, 1), (BOB, 1, 1))

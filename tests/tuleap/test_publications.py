@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.campaigns import ALICE, MEMBERS, create, presence, rights, update
+from tests.campaigns import ALICE, CAMPAIGN, MEMBERS, create, delete, link, presence, rights, update
 from tests.fakes import MEMBER, WIRE, message
-from tuleaprt.tuleap import publications
+from tuleaprt.tuleap import publications, seed
 from tuleaprt.tuleap.campaign import Campaigns
-from tuleaprt.tuleap.inputs import OperatorPublish, Post
+from tuleaprt.tuleap.commands import Linked
+from tuleaprt.tuleap.inputs import CampaignSeeded, OperatorPublish, Post
 from tuleaprt.tuleap.message import Message, decode
 from tuleaprt.wamp.publication import Audience, Publication, Window
 
@@ -20,7 +21,10 @@ def publications_for(
     message: Message, new_id: Callable[[int], int], audience: Audience | None = None
 ) -> tuple[Publication, ...]:
     input = OperatorPublish(message=message, audience=audience) if audience else Post(message=message)
-    return publications.publications_for(input, 1000, Campaigns(max=9, idle_seconds=9), new_id)
+    campaigns = Campaigns(max=9, idle_seconds=9, max_publications=1000)
+    if isinstance(message.command, Linked):
+        campaigns.executions.learn(message.topic, message.command.execution, message.rights)
+    return publications.publications_for(input, 1000, campaigns, new_id)
 
 
 ALL = frozenset({*MEMBER, "@gpig_project_admin", "@ug_158", "@ug_159"})
@@ -83,19 +87,53 @@ def test_the_lists_of_its_audience_weigh_too() -> None:
     assert publication.size == message().size + audience.weight
 
 
-def test_a_message_obeys_todays_rights_even_of_a_campaign_that_was_forgotten_meanwhile() -> None:
-    campaigns = Campaigns(max=1, idle_seconds=9)
+def publish(campaigns: Campaigns, body: dict[str, Any]) -> Publication:
+    input = Post(message=decode(json.dumps(body).encode()))
+    return publications.publications_for(input, 1000, campaigns, lambda index: index)[0]
 
-    def publish(body: dict[str, Any]) -> Publication:
-        made = publications.publications_for(
-            Post(message=decode(json.dumps(body).encode())), 1000, campaigns, lambda index: index
-        )
-        return made[0]
 
-    told = publish(update(ALICE, 39, "passed"))
-    publish(create(1, campaign=10))
-    members = frozenset(MEMBERS)
-    assert told.view(members, None) is not None
-    publish(presence(ALICE, 39, rights=rights(artifact=["@ug_158"])))
-    assert told.view(members, None) is None
-    assert told.view(members | {"@ug_158"}, None) is not None
+MEMBER_GROUPS, CHOSEN = frozenset(MEMBERS), frozenset({*MEMBERS, "@ug_158"})
+RESTRICTED = rights(artifact=["@ug_158"])
+
+
+@pytest.mark.parametrize("told", [update(ALICE, 39, "passed"), create(39), delete(39)])
+@pytest.mark.parametrize("later", [update(ALICE, 39, "failed"), create(39), delete(39), presence(ALICE, 39)])
+def test_attack_forgotten_campaign(told: dict[str, Any], later: dict[str, Any]) -> None:
+    campaigns = Campaigns(max=1, idle_seconds=9, max_publications=1000)
+    first = publish(campaigns, told)
+    publish(campaigns, create(1, campaign=10))
+    assert first.view(MEMBER_GROUPS, None) is not None
+    publish(campaigns, later | {"rights": RESTRICTED})
+    if later["cmd"] == "testmanagement_user:presence":
+        publish(campaigns, presence(ALICE, 1, campaign=10))
+    for id in (11, 12):
+        publish(campaigns, create(1, campaign=id))
+        assert first.view(MEMBER_GROUPS, None) is None
+        assert first.view(CHOSEN, None) is not None
+
+
+def test_attack_a_bug_is_linked_to_a_test_whose_campaign_was_forgotten() -> None:
+    campaigns = Campaigns(max=1, idle_seconds=9, max_publications=1000)
+    publish(campaigns, create(39, rights=RESTRICTED))
+    publish(campaigns, create(1, campaign=10))
+    linked = publish(campaigns, link(39))
+    assert (linked.view(MEMBER_GROUPS, None), linked.view(CHOSEN, None)) == (None, linked.kwargs)
+
+
+def test_attack_a_bug_is_linked_to_a_test_that_is_unknown_after_a_restart() -> None:
+    linked = publish(Campaigns(max=9, idle_seconds=9, max_publications=1000), link(39))
+    assert linked.view(CHOSEN, None) is None
+    assert linked.kwargs is not None
+
+
+def test_the_history_obeys_the_rights_that_a_seed_brings() -> None:
+    campaigns = Campaigns(max=9, idle_seconds=9, max_publications=1000)
+    told = publish(campaigns, update(ALICE, 39, "passed"))
+    entry = {"execution_id": 39, "status": "passed", "user": None}
+    for given, seen in ((None, True), (RESTRICTED, False), (None, False), (rights(), True)):
+        of = None if given is None else {key: it for key, it in given.items() if key != "field"}
+        results, users = seed.decode(json.dumps([entry | {"rights": of}]).encode())
+        input = CampaignSeeded(topic=CAMPAIGN, results=results, users=users)
+        publications.publications_for(input, 1000, campaigns, lambda index: index)
+        assert (told.view(MEMBER_GROUPS, None) is not None) is seen
+        assert told.view(CHOSEN, None) is not None

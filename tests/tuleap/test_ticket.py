@@ -179,8 +179,14 @@ NO_TIMES = ["0", "", None, -1, -0.001, True, False, [], {}, 2**53, 1e300, 10**40
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-@pytest.mark.parametrize("begins", [time.time() + 600, *NO_TIMES])
-def test_ticket_of_the_future_or_of_no_time_is_refused(claim: str, begins: object) -> None:
+def test_ticket_of_the_future_is_refused(claim: str) -> None:
+    claims = {"data": {"user_id": 102, "user_rights": []}, "exp": time.time() + 1200}
+    assert claim in refusal(signed(json.dumps(claims | {claim: time.time() + 600}).encode()))
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+@pytest.mark.parametrize("begins", NO_TIMES)
+def test_ticket_of_no_time_is_refused(claim: str, begins: object) -> None:
     claims = {"data": {"user_id": 102, "user_rights": []}, "exp": time.time() + 1200}
     authenticate(signed(json.dumps(claims | {claim: time.time() - 1}).encode()))
     reason = refusal(signed(json.dumps(claims | {claim: begins}).encode()))

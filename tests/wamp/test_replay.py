@@ -319,13 +319,13 @@ def test_the_view_is_asked_for_the_caller_as_he_is_now(home: Home) -> None:
         assert [it["kwargs"] for it in home.ask().args] == ([{"for": groups}] if groups else [])
 
 
-def test_submitters_are_known_to_the_view(home: Home) -> None:
+def test_the_view_is_asked_with_the_user_id_of_the_caller(home: Home) -> None:
     seen: list[int | None] = []
-    home.publish(7, view=lambda groups, user_id: seen.append(user_id), submitters=[102])
+    home.publish(7, view=lambda groups, user_id: seen.append(user_id))
     home.ask()
     home.member.identity = identity(103)
     home.ask()
-    assert seen == [102, None]
+    assert seen == [102, 103]
 
 
 @pytest.mark.parametrize(

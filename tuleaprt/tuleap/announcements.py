@@ -16,11 +16,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.campaign import Campaign, Campaigns
 from tuleaprt.tuleap.commands import LEAVE, PODIUM, PRESENCE
 from tuleaprt.tuleap.podium import Podium
 from tuleaprt.tuleap.presence import Departure, PresenceChange, Viewers
-from tuleaprt.tuleap.rights import Rights
+from tuleaprt.tuleap.rights import Executions, Rights
 from tuleaprt.wamp.publication import Kwargs, Publication, Replay, Window
 
 Draft = Callable[..., Publication]
@@ -33,12 +33,8 @@ SCORES_BYTES = 200
 
 def presence_changed(change: PresenceChange, campaigns: Campaigns, sender: Window | None = None) -> Draft:
     """``sender`` is that of the message that it follows from, if it follows from one."""
-    added, removed = change.added, change.removed
-    to_add = _rights_of(change.topic, added, campaigns)
-    to_remove = _rights_of(change.topic, removed, campaigns)
-    if removed is not None and to_remove is None:
-        # Nobody has been on it. Nothing but its id is told, to those whom Tuleap tells it (case P10).
-        to_remove = to_add
+    topic, added, removed = change.topic, change.added, change.removed
+    executions = campaigns.executions
     come = {} if added is None else _half("add", added.execution, added)
     gone = {} if removed is None else _half("remove", str(removed.execution), removed)
     parts: dict[tuple[bool, bool], Kwargs] = {
@@ -48,16 +44,23 @@ def presence_changed(change: PresenceChange, campaigns: Campaigns, sender: Windo
     }
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        sees_added = to_add is not None and to_add.admit(groups, user_id)
-        sees_removed = to_remove is not None and to_remove.admit(groups, user_id)
+        sees_added = added is not None and executions.admit(topic, added.execution, groups, user_id)
+        sees_removed = removed is not None and executions.admit(topic, removed.execution, groups, user_id)
+        if removed is not None and is_bare_id(removed):
+            sees_removed = sees_added
         return parts.get((sees_added, sees_removed))
+
+    def is_bare_id(removed: Viewers) -> bool:
+        """Nothing is known of the execution but the id that the page has posted. It is told to the users to
+        whom Tuleap tells it, because a page may still show the viewer there (case P10)."""
+        return not removed.viewers and executions.rights_of(topic, removed.execution) is None
 
     return partial(
         Publication,
-        topic=change.topic,
+        topic=topic,
         kwargs=parts[True, True],
         view=view,
-        submitters=submitters(to_add, to_remove),
+        submitters=submitters(*(_rights_of(topic, it, executions) for it in (added, removed))),
         sender=sender,
         replay=Replay.NEVER,
     )
@@ -69,29 +72,35 @@ def _half(verb: str, execution: int | str, viewers: Viewers) -> dict[str, Any]:
 
 def departed(departure: Departure, campaigns: Campaigns) -> Draft:
     """For those who could see the window where it was."""
-    rights = campaigns.rights_of(departure.topic, departure.execution)
+    topic, execution, executions = departure.topic, departure.execution, campaigns.executions
     kwargs: Kwargs = {"cmd": LEAVE, "data": departure.window.uuid}
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        return kwargs if rights is not None and rights.admit(groups, user_id) else None
+        return kwargs if executions.admit(topic, execution, groups, user_id) else None
 
     return partial(
         Publication,
-        topic=departure.topic,
+        topic=topic,
         kwargs=kwargs,
         view=view,
-        submitters=submitters(rights),
+        submitters=submitters(executions.rights_of(topic, execution)),
         replay=Replay.NEVER,
     )
 
 
-def podium_changed(topic: str, before: Podium, after: Podium) -> Draft:
-    """The whole podium, for those to whom it is another than before."""
+def podium_changed(campaign: Campaign, before: Podium, campaigns: Campaigns) -> Draft:
+    """The whole podium of the campaign, for users to whom it is another than ``before``.
+
+    The view answers as long as the campaign is remembered: after that nothing says whose rights have changed.
+    """
+    after = campaign.ledger.podium
     # Merged, not made a set of: rights are dear to hash, and dictionaries know their hashes.
     known = [it for it in {**before.scores, **after.scores} if it is not None]
     parts: dict[tuple[int, ...], Kwargs | None] = {}
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
+        if not campaigns.is_remembered(campaign):
+            return None
         seen = tuple(place for place, it in enumerate(known) if it.admit(groups, user_id))
         if seen not in parts:
             visible = [known[place] for place in seen]
@@ -102,7 +111,7 @@ def podium_changed(topic: str, before: Podium, after: Podium) -> Draft:
 
     return partial(
         Publication,
-        topic=topic,
+        topic=campaign.topic,
         kwargs={"cmd": PODIUM, "data": after.standings(after.scores)},
         view=view,
         submitters=submitters(*known),
@@ -115,5 +124,5 @@ def submitters(*rights: Rights | None) -> frozenset[int]:
     return frozenset(it.submitter_id for it in rights if it is not None and it.submitter_id is not None)
 
 
-def _rights_of(topic: str, viewers: Viewers | None, campaigns: Campaigns) -> Rights | None:
-    return None if viewers is None else campaigns.rights_of(topic, viewers.execution)
+def _rights_of(topic: str, viewers: Viewers | None, executions: Executions) -> Rights | None:
+    return None if viewers is None else executions.rights_of(topic, viewers.execution)

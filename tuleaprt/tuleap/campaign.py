@@ -1,79 +1,130 @@
 """What the server knows of the campaigns, all of it learned from Tuleap's posts and from operators.
 
-Of each: the rights of its executions, the newest that were seen; who is on them; its results. A campaign that
-has not been heard of for long is forgotten, and begins anew with the next post, as all do at a restart.
+Of each campaign: the viewers of its executions and their results. A campaign that no post has named for long
+is forgotten, and begins anew with the next post; so do all campaigns when the server restarts. The rights of
+executions are kept apart from that (``Executions``), because the history still has messages about them.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tuleaprt.tuleap.commands import Command, Created, Deleted, Linked, Updated, Viewing
-from tuleaprt.tuleap.podium import Ledger, Standing
-from tuleaprt.tuleap.presence import Presence, PresenceChange
-from tuleaprt.tuleap.rights import Rights, may_see
+from tuleaprt.tuleap.podium import Ledger, Result, Standing
+from tuleaprt.tuleap.presence import Departure, Presence, PresenceChange
+from tuleaprt.tuleap.rights import Executions, Rights, may_see
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.wamp.publication import JsonText
+from tuleaprt.wamp.publication import JsonText, Window
+
+EXECUTIONS_PER_RECORD = 2
+"""A presence message names the most: the execution that is opened, and the one that is left."""
 
 
 class Campaign:
-    """One campaign. ``rights`` has the executions whose rights are known."""
+    """One campaign, from the post that first names it until it is forgotten."""
 
     def __init__(self, topic: str, touched_at: float) -> None:
         self.topic = topic
         self.touched_at = touched_at
-        self.rights: dict[int, Rights] = {}
         self.ledger = Ledger()
 
 
 class Campaigns:
-    """All campaigns, at most ``max`` of them, or as many as have viewers. Times are those of the records."""
+    """All campaigns, at most ``max`` of them, or as many as have viewers. Times are those of the records.
 
-    def __init__(self, *, max: int, idle_seconds: float) -> None:
+    ``max_publications`` is how many can be told at a later time: the rights of what they name are kept.
+    """
+
+    def __init__(self, *, max: int, idle_seconds: float, max_publications: int) -> None:
         self.presence = Presence()
+        self.executions = Executions(
+            max_recent=EXECUTIONS_PER_RECORD * max_publications, is_in_use=self._is_in_use
+        )
         self._max = max
         self._idle_seconds = idle_seconds
-        self._campaigns: OrderedDict[str, Campaign] = OrderedDict()
+        self._campaigns: dict[str, Campaign] = {}
+        self._unwatched: OrderedDict[str, Campaign] = OrderedDict()
+        """Those without viewers, the longest idle first: the search for what to forget ends at its first."""
 
     def __len__(self) -> int:
         return len(self._campaigns)
 
     def campaign(self, topic: str, at: float) -> Campaign:
-        """The campaign that something is said of now."""
+        """The campaign that a record names now."""
         campaign = self._campaigns.get(topic)
         if campaign is None:
             campaign = self._campaigns[topic] = Campaign(topic, at)
-        campaign.touched_at = at
-        self._campaigns.move_to_end(topic)
+        self._touch(campaign, at)
         self._forget_the_idle(at, campaign)
         return campaign
 
-    def rights_of(self, topic: str, execution: int) -> Rights | None:
-        """None: they are unknown."""
-        campaign = self._campaigns.get(topic)
-        return None if campaign is None else campaign.rights.get(execution)
+    def is_remembered(self, campaign: Campaign) -> bool:
+        """Whether it has not been forgotten since it was made."""
+        return self._campaigns.get(campaign.topic) is campaign
 
     def apply(self, command: Command, rights: Rights, campaign: Campaign, at: float) -> list[PresenceChange]:
-        """Take note of a command; ``rights`` are those of its message."""
-        execution = command.execution
-        if not isinstance(command, Linked | Deleted):
-            campaign.rights[execution] = rights
-        if isinstance(command, Updated):
-            campaign.ledger.update(
-                execution,
-                status=command.status,
-                author=command.author,
-                user=command.user,
-                is_automated=command.is_automated,
-                rights=rights,
-            )
-        elif isinstance(command, Deleted):
-            self.presence.delete(campaign.topic, execution)
-            campaign.ledger.delete(execution)
-        elif isinstance(command, Created | Viewing):
+        """Take note of a command; ``rights`` are those of its message.
+
+        They are the execution's, but for ``link_artifact``, where they are the bug's (contract 1.4).
+        """
+        topic, execution = campaign.topic, command.execution
+        if not isinstance(command, Linked):
+            self.executions.learn(topic, execution, rights)
             campaign.ledger.regard(execution, rights)
-        if isinstance(command, Created):
-            campaign.ledger.create(execution)
-        return self._view(command, campaign.topic, at) if isinstance(command, Viewing) else []
+        changes: list[PresenceChange] = []
+        match command:
+            case Updated() if not self.executions.is_deleted(topic, execution):
+                campaign.ledger.update(
+                    execution,
+                    status=command.status,
+                    author=command.author,
+                    user=command.user,
+                    is_automated=command.is_automated,
+                    rights=rights,
+                )
+            case Created():
+                self.executions.mark(topic, execution, is_deleted=False)
+            case Deleted():
+                self.executions.mark(topic, execution, is_deleted=True)
+                self.presence.delete(topic, execution)
+                campaign.ledger.delete(execution)
+                self._touch(campaign, at)
+            case Viewing():
+                changes = self._view(command, topic, at)
+        self.executions.name(topic, execution)
+        return changes
+
+    def seed(self, campaign: Campaign, results: Mapping[int, Result], users: Mapping[int, JsonText]) -> None:
+        """These are the results of the campaign, and no others.
+
+        A result without rights has those that are known already. An execution that was deleted stays so,
+        unless it is listed.
+        """
+        topic, executions = campaign.topic, self.executions
+        for execution, result in results.items():
+            if result.rights is not None:
+                executions.learn(topic, execution, result.rights)
+            executions.mark(topic, execution, is_deleted=False)
+        dropped = campaign.ledger.executions - results.keys()
+        judged = {
+            execution: replace(result, rights=executions.rights_of(topic, execution))
+            for execution, result in results.items()
+        }
+        campaign.ledger.replace(judged, users)
+        for execution in dropped:
+            executions.release(topic, execution)
+
+    def unsubscribed(self, window: Window, topic: str, at: float) -> list[PresenceChange | Departure]:
+        """As ``Presence.unsubscribed``."""
+        ends = self.presence.unsubscribed(window, topic)
+        self._note(ends, at)
+        return ends
+
+    def grace_ended(self, window: Window, since: float, at: float) -> list[PresenceChange | Departure]:
+        """As ``Presence.grace_ended``."""
+        ends = self.presence.grace_ended(window, since)
+        self._note(ends, at)
+        return ends
 
     # What a session may see.
 
@@ -82,7 +133,7 @@ class Campaigns:
         return {
             execution: list(viewers.values())
             for execution, viewers in self.presence.viewers(topic).items()
-            if may_see(identity, self.rights_of(topic, execution))
+            if may_see(identity, self.executions.rights_of(topic, execution))
         }
 
     def podium(self, topic: str, identity: Identity) -> list[Standing]:
@@ -93,19 +144,42 @@ class Campaigns:
         return podium.standings(rights for rights in podium.scores if may_see(identity, rights))
 
     def _view(self, viewing: Viewing, topic: str, at: float) -> list[PresenceChange]:
-        if viewing.left == viewing.execution:
-            return self.presence.leave(viewing.window, topic, viewing.execution)
-        return self.presence.enter(
-            viewing.window, topic, viewing.execution, viewing.viewer, left=viewing.left, at=at
-        )
+        window, execution, left = viewing.window, viewing.execution, viewing.left
+        if left == execution:
+            changes = self.presence.leave(window, topic, execution)
+        else:
+            changes = self.presence.enter(window, topic, execution, viewing.viewer, left=left, at=at)
+        self._note(changes, at)
+        return changes
+
+    def _note(self, changes: Iterable[PresenceChange | Departure], at: float) -> None:
+        """Campaigns have won or lost viewers, and so have executions."""
+        for change in changes:
+            self._touch(self._campaigns[change.topic], at)
+            if isinstance(change, Departure):
+                self.executions.name(change.topic, change.execution)
+            elif change.removed is not None:
+                self.executions.name(change.topic, change.removed.execution)
+
+    def _touch(self, campaign: Campaign, at: float) -> None:
+        campaign.touched_at = at
+        if self.presence.viewers(campaign.topic):
+            self._unwatched.pop(campaign.topic, None)
+        else:
+            self._unwatched[campaign.topic] = campaign
+            self._unwatched.move_to_end(campaign.topic)
 
     def _forget_the_idle(self, now: float, newest: Campaign) -> None:
-        """The longest idle first, but none that somebody is looking at: pages would show him for ever."""
-        while (oldest := next(iter(self._campaigns.values()))) is not newest:
+        """The longest idle first, but none that has viewers: pages would show them for ever."""
+        while self._unwatched and (oldest := next(iter(self._unwatched.values()))) is not newest:
             if len(self._campaigns) <= self._max and oldest.touched_at > now - self._idle_seconds:
                 break
-            if self.presence.viewers(oldest.topic):
-                oldest.touched_at = now
-                self._campaigns.move_to_end(oldest.topic)
-            else:
-                del self._campaigns[oldest.topic]
+            del self._unwatched[oldest.topic], self._campaigns[oldest.topic]
+            for execution in oldest.ledger.executions:
+                self.executions.release(oldest.topic, execution)
+
+    def _is_in_use(self, topic: str, execution: int) -> bool:
+        campaign = self._campaigns.get(topic)
+        return execution in self.presence.viewers(topic) or (
+            campaign is not None and execution in campaign.ledger.executions
+        )

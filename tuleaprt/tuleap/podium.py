@@ -6,7 +6,7 @@ of rights: a podium is the sum of the few that he may see, whatever the size of 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,15 +103,15 @@ class Ledger:
 
     def __init__(self) -> None:
         self._results: dict[int, Result] = {}
-        self._deleted: set[int] = set()
         self.podium = Podium()
 
     def __len__(self) -> int:
         return len(self._results)
 
-    def create(self, execution: int) -> None:
-        """The execution is in the campaign, even if it was deleted from it before."""
-        self._deleted.discard(execution)
+    @property
+    def executions(self) -> Set[int]:
+        """Those that have a result."""
+        return self._results.keys()
 
     def update(
         self,
@@ -123,9 +123,7 @@ class Ledger:
         is_automated: bool | None,
         rights: Rights,
     ) -> None:
-        """The execution has this result, unless it was deleted; ``is_automated`` None: as before."""
-        if execution in self._deleted:
-            return
+        """The execution has this result; ``is_automated`` None: as before."""
         if is_automated is None:
             former = self._results.get(execution)
             is_automated = former is not None and former.is_automated
@@ -138,15 +136,13 @@ class Ledger:
             self._put(execution, replace(result, rights=rights), {})
 
     def delete(self, execution: int) -> None:
-        """The execution is no more."""
-        self._deleted.add(execution)
+        """The execution has no result any more."""
         self._put(execution, None, {})
 
     def replace(self, results: Mapping[int, Result], users: Mapping[int, JsonText]) -> None:
-        """These are the results, and no others. What was deleted stays so, unless it is among them."""
+        """These are the results, and no others."""
         known = {**self.podium.users, **users}
         self._results = dict(results)
-        self._deleted.difference_update(results)
         points = Counter(point for result in results.values() if (point := result.point) is not None)
         scores: dict[Rights | None, dict[int, int]] = {}
         for (rights, user), count in points.items():

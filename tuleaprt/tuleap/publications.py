@@ -17,7 +17,7 @@ from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.commands import Viewing
 from tuleaprt.tuleap.message import Message
 from tuleaprt.tuleap.presence import Departure, PresenceChange
-from tuleaprt.tuleap.rights import Rights
+from tuleaprt.tuleap.rights import Executions, Rights
 from tuleaprt.wamp.publication import Audience, Kwargs, Publication
 
 
@@ -40,18 +40,18 @@ def _drafts(input: inputs.Input, at: float, campaigns: Campaigns) -> Iterator[Dr
         case inputs.OperatorPublish(message=message, audience=audience):
             yield from _of_message(message, audience, at, campaigns)
         case inputs.CampaignSeeded(topic=topic, results=results, users=users):
-            ledger = campaigns.campaign(topic, at).ledger
-            before = ledger.podium
-            ledger.replace(results, users)
-            yield podium_changed(topic, before, ledger.podium)
+            campaign = campaigns.campaign(topic, at)
+            before = campaign.ledger.podium
+            campaigns.seed(campaign, results, users)
+            yield podium_changed(campaign, before, campaigns)
         case inputs.WindowSeen(window=window, session=session):
             presence.seen(window, session)
         case inputs.WindowLost(window=window, session=session):
             presence.lost(window, session, at)
         case inputs.WindowUnsubscribed(window=window, topic=topic):
-            ends = presence.unsubscribed(window, topic)
+            ends = campaigns.unsubscribed(window, topic, at)
         case inputs.GraceEnded(window=window, since=since):
-            ends = presence.grace_ended(window, since)
+            ends = campaigns.grace_ended(window, since, at)
     for end in ends:
         yield departed(end, campaigns) if isinstance(end, Departure) else presence_changed(end, campaigns)
 
@@ -61,45 +61,53 @@ def _of_message(
 ) -> Iterator[Draft]:
     command = message.command
     if command is None:
-        yield _verbatim(message, audience, lambda: message.rights)
+        yield _verbatim(message, audience, message.rights.admit)
         return
     campaign = campaigns.campaign(message.topic, at)
     before = campaign.ledger.podium
     changes = campaigns.apply(command, message.rights, campaign, at)
     if not isinstance(command, Viewing):
-        yield _verbatim(message, audience, partial(campaigns.rights_of, message.topic, command.execution))
+        yield _naming(command.execution, message, audience, campaigns.executions)
     elif not changes:
         yield partial(Publication, topic=message.topic, kwargs=None, view=_nobody)
     for change in changes:
         yield presence_changed(change, campaigns, message.sender)
     if campaign.ledger.podium is not before:
-        yield podium_changed(message.topic, before, campaign.ledger.podium)
+        yield podium_changed(campaign, before, campaigns)
+
+
+def _naming(execution: int, message: Message, audience: Audience | None, executions: Executions) -> Draft:
+    """A message for users that its rights admit and that may see the execution which it names.
+
+    Both are asked, because the rights of ``link_artifact`` are the bug's. The rights of the execution are
+    those of the moment when the view is asked, so that the history obeys the newest.
+    """
+    topic, rights = message.topic, message.rights
+
+    def admit(groups: frozenset[str], user_id: int | None) -> bool:
+        return rights.admit(groups, user_id) and executions.admit(topic, execution, groups, user_id)
+
+    return _verbatim(message, audience, admit, executions.rights_of(topic, execution))
 
 
 def _verbatim(
-    message: Message, audience: Audience | None, newest_rights: Callable[[], Rights | None]
+    message: Message,
+    audience: Audience | None,
+    admit: Callable[[frozenset[str], int | None], bool],
+    execution_rights: Rights | None = None,
 ) -> Draft:
-    """A message as it was posted, for those who have its rights, and those of its execution if it names one.
-
-    Those of the execution, None if they are unknown, are looked up when the view is asked: they are others
-    than the message's when it speaks of a bug, and when the history tells it after they have changed.
-    """
+    """A message as it was posted, for users that ``admit`` admits."""
     kwargs: Kwargs = {"cmd": message.cmd, "data": message.data_json}
-    rights = message.rights
 
     def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        if not rights.admit(groups, user_id):
-            return None
-        newest = newest_rights()
-        is_seen = newest is None or newest is rights or newest.admit(groups, user_id)
-        return kwargs if is_seen else None
+        return kwargs if admit(groups, user_id) else None
 
     return partial(
         Publication,
         topic=message.topic,
         kwargs=kwargs,
         view=view,
-        submitters=submitters(rights, newest_rights()),
+        submitters=submitters(message.rights, execution_rights),
         sender=message.sender,
         audience=audience,
         size=message.size + (audience.weight if audience else 0),

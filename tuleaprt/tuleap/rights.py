@@ -1,4 +1,4 @@
-"""Who receives a message: Tuleap's rule, exactly (contract 2.3).
+"""Who may see a message (Tuleap's rule, contract 2.3), and who may see an execution.
 
 ::
 
@@ -8,6 +8,8 @@
 ``field`` is sent but never looked at (contract 2.5); messages of a kanban's structure have none.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -48,3 +50,72 @@ def may_see(identity: Identity, rights: Rights | None) -> bool:
     if identity.role is Role.OPERATOR:
         return True
     return rights is not None and rights.admit(identity.groups, identity.user_id)
+
+
+@dataclass(slots=True)
+class _Known:
+    rights: Rights
+    is_deleted: bool = False
+
+
+class Executions:
+    """The newest rights of each execution, from any input. Everything that names an execution asks here.
+
+    A user may see an execution if its newest rights admit the user. Rights that are not known admit no user.
+    They are kept as long as something can name the execution: ``is_in_use`` (topic, execution) says that it
+    has a result or a viewer, or the execution is one of the ``max_recent`` that were named last.
+    """
+
+    def __init__(self, *, max_recent: int, is_in_use: Callable[[str, int], bool]) -> None:
+        self._max_recent = max_recent
+        self._is_in_use = is_in_use
+        self._known: dict[tuple[str, int], _Known] = {}
+        self._recent: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def rights_of(self, topic: str, execution: int) -> Rights | None:
+        """None: they are not known."""
+        known = self._known.get((topic, execution))
+        return None if known is None else known.rights
+
+    def admit(self, topic: str, execution: int, groups: frozenset[str], user_id: int | None) -> bool:
+        """Whether a user with these groups may see the execution; ``user_id`` as in ``Rights.admit``."""
+        known = self._known.get((topic, execution))
+        return known is not None and known.rights.admit(groups, user_id)
+
+    def is_deleted(self, topic: str, execution: int) -> bool:
+        """False, too, when nothing is known of the execution."""
+        known = self._known.get((topic, execution))
+        return known is not None and known.is_deleted
+
+    def learn(self, topic: str, execution: int, rights: Rights) -> None:
+        """These are the newest rights of the execution."""
+        key = topic, execution
+        if (known := self._known.get(key)) is None:
+            self._known[key] = _Known(rights)
+        else:
+            known.rights = rights
+
+    def mark(self, topic: str, execution: int, *, is_deleted: bool) -> None:
+        """The execution has been deleted, or is there again."""
+        if (known := self._known.get((topic, execution))) is not None:
+            known.is_deleted = is_deleted
+
+    def name(self, topic: str, execution: int) -> None:
+        """A publication names the execution; the one that was named longest ago may be forgotten for it."""
+        key = topic, execution
+        if key not in self._known:
+            return
+        self._recent[key] = None
+        self._recent.move_to_end(key)
+        if len(self._recent) > self._max_recent:
+            oldest, _ = self._recent.popitem(last=False)
+            self.release(*oldest)
+
+    def release(self, topic: str, execution: int) -> None:
+        """Forget the execution if nothing can name it any more."""
+        key = topic, execution
+        if key in self._known and key not in self._recent and not self._is_in_use(topic, execution):
+            del self._known[key]

@@ -20,8 +20,7 @@ def payload_for(publication: Publication, subscriber: Subscriber) -> Kwargs | No
         return publication.kwargs
     if publication.sender == (identity.user_id, subscriber.window):
         return None
-    is_submitter = identity.user_id in publication.submitters
-    return publication.view(identity.groups, identity.user_id if is_submitter else None)
+    return publication.view(identity.groups, identity.user_id)
 
 
 class Answer:
