@@ -7,15 +7,12 @@ import asyncio
 import math
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from expected import Listening, Reader
-
-if TYPE_CHECKING:
-    from crowd import Window
 
 HELLO, WELCOME, ABORT, CHALLENGE, AUTHENTICATE, GOODBYE, ERROR = 1, 2, 3, 4, 5, 6, 8
 SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, EVENT, CALL, RESULT = 32, 33, 34, 35, 36, 48, 50
@@ -29,6 +26,29 @@ UPGRADE = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Sec-WebSocket-Protocol: wamp.2.json\r\n\r\n"
 )
+
+
+class Crowd(Protocol):
+    """All windows, to one connection."""
+
+    port: int
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it to its end."""
+
+
+class Window(Protocol):
+    """The window of a connection."""
+
+    uuid: str
+    reader: Reader
+
+    @property
+    def crowd(self) -> Crowd: ...
+
+    def ticket_to_show(self, connection: "Connection") -> str: ...
+
+    def was_welcomed(self) -> None: ...
 
 
 class Gone(Exception):
@@ -70,7 +90,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, window: "Window", parting: str) -> None:
+    def __init__(self, window: Window, parting: str) -> None:
         loop = asyncio.get_running_loop()
         self.window = window
         self.reader: Reader = window.reader

@@ -16,10 +16,11 @@ from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Live
 from tuleaprt.tls import over_tls
 from tuleaprt.transport.entrance import EntranceFactory
-from tuleaprt.transport.factories import Allows, RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
+from tuleaprt.transport.rawsocket import RawSocketFactory
+from tuleaprt.transport.websocket import Allows, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator
 from tuleaprt.wamp.router import Router
 from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource

@@ -13,14 +13,13 @@ from tests.conftest import TurningClock
 from tests.fakes import CountingMetrics, Everything, Sent, Tickets, history, identity, new_router
 from tuleaprt.config import WebSocket
 from tuleaprt.faults import Faults
-from tuleaprt.transport.factories import RawSocketFactory, WebSocketFactory
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.outboxes import Outboxes
-from tuleaprt.transport.rawsocket import RawSocketConnection
+from tuleaprt.transport.rawsocket import RawSocketConnection, RawSocketFactory
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
-from tuleaprt.transport.websocket import WebSocketConnection
+from tuleaprt.transport.websocket import WebSocketConnection, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator, Role
 from tuleaprt.wamp.publication import Publication
 from tuleaprt.wamp.realm import Realm

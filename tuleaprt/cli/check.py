@@ -10,7 +10,7 @@ from tuleaprt.loading import load
 from tuleaprt.service import makeService
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "check-config",
         help="say whether the server would start, and with what",

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(prog="tuleaprt", description="See and direct the real-time server of Tuleap.")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (token.add, watch.add, post.add, sessions.add, check.add, version.add):
+    for add in (token.add, watch.add, post.add, sessions.add, check.add_check, version.add_version):
         add(commands)
     return parser
 

@@ -57,7 +57,7 @@ def post(arguments: argparse.Namespace) -> int:
         secret = read_secret(arguments.secret_file)
     else:
         secret = config.post_secret.decode("latin-1")
-    answer = request(url, "POST", "/message", bearer=secret, body=_body(arguments.file))
+    answer = request(url, "POST", "/message", bearer=secret, body=_read(arguments.file))
     print(answer.status, printable(answer.reason))
     print(printable(shortened(answer.body.rstrip("\n"))))
     if answer.status == OK:
@@ -67,7 +67,7 @@ def post(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _body(name: str) -> bytes:
+def _read(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

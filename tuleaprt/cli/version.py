@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 PARTS = ("tuleaprt", "Python", "Twisted", "autobahn")
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_version(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "version",
         help="print the versions of tuleaprt and what it is made of",

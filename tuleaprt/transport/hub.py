@@ -1,7 +1,7 @@
 """All connections of the server, over whatever transport, and what they share."""
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -12,12 +12,18 @@ from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.wamp.outlet import End
 
-if TYPE_CHECKING:
-    from tuleaprt.transport.connection import Connection
-
-
 SPREAD, STEP_SECONDS, AT_LEAST = 0.7, 0.1, 50
 """Of a shutdown: over which part of its time clients are sent away, how often some are, and how many then."""
+
+
+class Connected(Protocol):
+    """A connection, to the set of all."""
+
+    def end(self, end: End, detail: str = "") -> None:
+        """Close it, and tell the client why."""
+
+    def cut(self, end: End) -> None:
+        """Drop it without a word."""
 
 
 class Hub:
@@ -42,12 +48,12 @@ class Hub:
         self.faults = faults
         self.max_message_size = max_message_size
         self.max_outbox = max_outbox
-        self.connections: set[Connection] = set()
-        self._authenticated: set[Connection] = set()
+        self.connections: set[Connected] = set()
+        self._authenticated: set[Connected] = set()
         self.is_shut_down = False
         self.max_connections = max_connections
         self._all_gone: Deferred[None] | None = None
-        self._leaving: list[Connection] = []
+        self._leaving: list[Connected] = []
         self._calls: dict[str, IDelayedCall] = {}
 
     @property
@@ -55,13 +61,13 @@ class Hub:
         """Whether as many clients have authenticated as may; the others have a limit of their own."""
         return len(self._authenticated) >= self.max_connections
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: Connected) -> None:
         self.connections.add(connection)
 
-    def authenticated(self, connection: "Connection") -> None:
+    def authenticated(self, connection: Connected) -> None:
         self._authenticated.add(connection)
 
-    def closed(self, connection: "Connection", end: End) -> None:
+    def closed(self, connection: Connected, end: End) -> None:
         self.connections.discard(connection)
         self._authenticated.discard(connection)
         self.metrics.disconnected(end)

@@ -2,17 +2,56 @@
 
 import math
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Protocol
 
 from autobahn.wamp.message import Message
+from twisted.internet.interfaces import IReactorTime
 
 from tuleaprt.transport.direct import Writer
 from tuleaprt.transport.frames import WireFormat
+from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.wamp.outlet import End
 
-if TYPE_CHECKING:
-    from tuleaprt.transport.connection import Connection
+
+class Queue(Protocol):
+    """The fan-out, to a connection that replies."""
+
+    def then(self, do: Callable[[], None], session: Hashable | None = None) -> None:
+        """Call ``do`` after everything that is queued for the session now."""
+
+
+class Shared(Protocol):
+    """What all connections share, to the outbound half of one (``Hub``)."""
+
+    clock: IReactorTime
+    outboxes: Outboxes
+    max_outbox: int
+
+    @property
+    def fanout(self) -> Queue: ...
+
+
+class Owner(Protocol):
+    """A connection, to its outbound half (``Connection``)."""
+
+    transport: Any
+    kind: str
+    peer: str
+
+    @property
+    def hub(self) -> Shared: ...
+
+    @property
+    def session(self) -> Hashable | None: ...
+
+    def end(self, end: End, detail: str = "") -> None: ...
+
+    def cut(self, end: End) -> None: ...
+
+    def wake_at(self, when: float) -> None: ...
+
+    def pause(self, is_paused: bool) -> None: ...
 
 
 class Line(Writer):
@@ -26,7 +65,7 @@ class Line(Writer):
 
     longest = sys.maxsize
 
-    def __init__(self, connection: "Connection", format: WireFormat) -> None:
+    def __init__(self, connection: Owner, format: WireFormat) -> None:
         super().__init__(connection.transport)
         self.format = format
         self._connection = connection
@@ -85,7 +124,7 @@ class LimitedLine(Line):
 
     __slots__ = ("_header", "longest")
 
-    def __init__(self, connection: "Connection", format: WireFormat, *, longest: int, header: int) -> None:
+    def __init__(self, connection: Owner, format: WireFormat, *, longest: int, header: int) -> None:
         super().__init__(connection, format)
         self.longest = longest
         self._header = header

@@ -12,15 +12,17 @@ either, but TCP's keep-alive, as often, finds out about those that have vanished
 """
 
 from socket import IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
-from typing import TYPE_CHECKING
+from typing import Any
 
 from autobahn.twisted.util import peer2str
 from autobahn.wamp import message as wamp
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from tuleaprt.addresses import network_of
+from tuleaprt.config import WebSocket
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.frames import (
@@ -32,11 +34,11 @@ from tuleaprt.transport.frames import (
     RAWSOCKET_PONG,
     rawsocket_frame,
 )
+from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.line import LimitedLine, Line
+from tuleaprt.transport.lobby import Lobby
 from tuleaprt.wamp.outlet import End
-
-if TYPE_CHECKING:
-    from tuleaprt.transport.factories import RawSocketFactory
+from tuleaprt.wamp.router import Router
 
 MAGIC = 0x7F
 HANDSHAKE = 4
@@ -172,3 +174,22 @@ class RawSocketConnection(Connection, Protocol):
                 self.end(End.SLOW)
             else:
                 line.write(rawsocket_frame(payload, RAWSOCKET_PONG))
+
+
+class RawSocketFactory(Factory):
+    """Makes RawSocketConnections."""
+
+    noisy = False
+
+    def __init__(self, hub: Hub, router: Router, options: WebSocket, *, lobby: Lobby) -> None:
+        self.hub = hub
+        self.router = router
+        self.options = options
+        self.lobby = lobby
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        connection = RawSocketConnection()
+        connection.factory = self
+        connection.hub, connection.router = self.hub, self.router
+        connection.opened_at = self.hub.clock.seconds()
+        return connection

@@ -1,24 +1,26 @@
 """A client over WebSocket (RFC 6455; WAMP: WebSocket Transport): Autobahn below, a Connection above."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.interfaces import IAddress
 
 from tuleaprt.addresses import network_of
+from tuleaprt.config import WebSocket
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.faults import is_of_a_parser
 from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.forwarded import client_of
+from tuleaprt.transport.forwarded import client_of, known_proxies
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS
-from tuleaprt.transport.lean import LeanProtocol
+from tuleaprt.transport.hub import Hub
+from tuleaprt.transport.lean import LeanProtocol, prepared
 from tuleaprt.transport.line import Line
 from tuleaprt.transport.request_head import InvalidHead, check_handshake
 from tuleaprt.wamp.outlet import End
-
-if TYPE_CHECKING:
-    from tuleaprt.transport.factories import WebSocketFactory
+from tuleaprt.wamp.router import Router
 
 PATH = "/ws"
 RETRY_AFTER_SECONDS = 5
@@ -52,6 +54,10 @@ CLOSE_CODES = {
     End.SLOW: 1013,
 }
 """RFC 6455 7.4 and its registry: 1012 service restart, 1013 try again later."""
+
+
+Allows = Callable[[str, str], bool]
+"""Whether a page of this Origin may connect to this Host, both as their headers have them."""
 
 
 class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
@@ -231,3 +237,46 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
                 return str(subprotocol)
         names = ", ".join(WEBSOCKET_FORMATS)
         raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, f"the subprotocols here are {names}")
+
+
+class WebSocketFactory(WebSocketServerFactory):
+    """Makes WebSocketConnections. They get the whole head of a request at once, from an Entrance.
+
+    Raises:
+        ConfigError: an option cannot be understood.
+    """
+
+    noisy = False
+
+    def __init__(self, hub: Hub, router: Router, options: WebSocket, *, allows: Allows) -> None:
+        super().__init__(server="", reactor=hub.clock)
+        self.hub = hub
+        self.router = router
+        self.allows = allows
+        self.proxies = known_proxies(options.forwarded_for)
+        # Origins are checked in WebSocketConnection: Autobahn's patterns always want a port.
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            failByDrop=False,
+            maxFramePayloadSize=hub.max_message_size,
+            maxMessagePayloadSize=hub.max_message_size,
+            openHandshakeTimeout=0,
+            autoPingInterval=options.ping_interval,
+            autoPingTimeout=options.ping_timeout,
+        )
+
+    def limit_messages(self) -> None:
+        """Hold those who connect from now on to what the hub has as the longest message."""
+        longest = self.hub.max_message_size
+        self.setProtocolOptions(maxFramePayloadSize=longest, maxMessagePayloadSize=longest)
+
+    def setProtocolOptions(self, **options: Any) -> None:  # type: ignore[override]
+        super().setProtocolOptions(**options)
+        self._connection_class = prepared(WebSocketConnection, self)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        connection = self._connection_class()
+        connection.hub, connection.router = self.hub, self.router
+        connection.opened_at = self.hub.clock.seconds()
+        return connection
