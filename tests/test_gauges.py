@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes import KANBAN, Member, new_realm, publication
 from tuleaprt.gauges import watch
 from tuleaprt.metrics import PrometheusMetrics
-from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.outboxes import Outboxes
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.wamp.identifiers import Match
 

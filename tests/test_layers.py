@@ -68,7 +68,7 @@ ALLOWED = {
         "tuleaprt.relay.relay",
         "tuleaprt.reload",
         "tuleaprt.transport.hub",
-        "tuleaprt.transport.lobby",
+        "tuleaprt.transport.unauthenticated",
         "tuleaprt.web.site",
         "twisted",
     ),
@@ -94,7 +94,7 @@ ALLOWED = {
         "tuleaprt.loading",
         "tuleaprt.tuleap",
         # check-config lets the server itself say what is wrong.
-        "tuleaprt.service.makeService",
+        "tuleaprt.application.service.makeService",
         "autobahn",
         "jwt",
         "twisted",
@@ -151,7 +151,7 @@ ALLOWED = {
         # One way of writing to a socket at once, which knows Twisted and nothing of ours.
         "tuleaprt.transport.direct",
         # The one reading of Host.
-        "tuleaprt.transport.request_head",
+        "tuleaprt.transport.request_headers",
         "msgspec",
         "twisted",
     ),
@@ -207,7 +207,7 @@ def is_within(name: str, package: str) -> bool:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_keep_to_the_layers(module: Path) -> None:
-    if room(module) == "service":
+    if room(module) == "application":
         return
     library = PURE_LIBRARY if room(module) in PURE else tuple(sys.stdlib_module_names)
     allowed = (*ALLOWED.get(room(module), ()), *library)
@@ -236,7 +236,7 @@ def test_the_reactor_is_imported_once() -> None:
         for name in imports(module)
         if name == "twisted.internet.reactor"
     ]
-    assert found == [Path("service.py")]
+    assert found == [Path("application/service.py")]
 
 
 def test_the_plugin_folders_are_no_packages() -> None:

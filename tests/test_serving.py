@@ -4,8 +4,8 @@ import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 
+from tests.application.test_service import service
 from tests.conftest import Log
-from tests.test_service import service
 
 
 def test_it_is_ready_when_the_reactor_runs_and_signals_are_handled(

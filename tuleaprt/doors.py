@@ -17,16 +17,16 @@ from tuleaprt.reload import Live
 from tuleaprt.tls import over_tls
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.origins import allowed_origins, origin_is_allowed
 from tuleaprt.transport.rawsocket import RawSocketFactory
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.transport.websocket import Allows, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator
 from tuleaprt.wamp.router import Router
-from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
 from tuleaprt.web.health import HealthResource
 from tuleaprt.web.message import MessageResource
 from tuleaprt.web.metrics import MetricsResource
+from tuleaprt.web.private import ExecutionsResource, OperatorGate, SessionsResource
 from tuleaprt.web.site import BoundedSite, PrivateSite
 
 IDLE_HTTP_SECONDS = 60

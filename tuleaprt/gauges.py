@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from tuleaprt.metrics import PrometheusMetrics
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.wamp.realm import Realm
 

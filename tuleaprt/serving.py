@@ -22,7 +22,7 @@ from tuleaprt.readiness import Readiness
 from tuleaprt.relay.relay import Relay
 from tuleaprt.reload import Reload
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.web.site import BoundedSite
 
 FLUSH_SECONDS = 2

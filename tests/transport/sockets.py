@@ -15,10 +15,10 @@ from tuleaprt.config import WebSocket
 from tuleaprt.faults import Faults
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.lobby import Lobby
 from tuleaprt.transport.outboxes import Outboxes
 from tuleaprt.transport.rawsocket import RawSocketConnection, RawSocketFactory
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.transport.websocket import WebSocketConnection, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator, Role
 from tuleaprt.wamp.publication import Publication

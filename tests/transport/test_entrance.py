@@ -13,7 +13,7 @@ from tests.fakes import CountingMetrics
 from tests.transport.sockets import Wire
 from tuleaprt.faults import Faults
 from tuleaprt.transport.entrance import LINGER_SECONDS, MAX_HEAD, EntranceFactory
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.unauthenticated import Lobby
 
 
 class Recording(Protocol):

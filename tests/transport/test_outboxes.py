@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import Browser, Server, Wire
-from tuleaprt.transport.line import Line
+from tuleaprt.transport.outbound import Line
 from tuleaprt.transport.outboxes import PATIENCE, Outboxes
 
 

@@ -11,7 +11,7 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import HELLO, MAX_MESSAGE, Program, Server
 from tuleaprt.transport.connection import FRAMES_AT_ONCE
-from tuleaprt.transport.line import Line
+from tuleaprt.transport.outbound import Line
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.serializers import JSON
 from tuleaprt.wamp.outlet import End

@@ -3,11 +3,11 @@
 import argparse
 import os
 
+from tuleaprt.application.service import makeService
 from tuleaprt.cli.settings import CONFIG, config_path
 from tuleaprt.config import effective
 from tuleaprt.errors import ConfigError
 from tuleaprt.loading import load
-from tuleaprt.service import makeService
 
 
 def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -14,8 +14,8 @@ from twisted.logger import Logger, LogLevel
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.frames import WireFormat
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.line import Line
-from tuleaprt.transport.lobby import Guest
+from tuleaprt.transport.outbound import Line
+from tuleaprt.transport.unauthenticated import Guest
 from tuleaprt.wamp.outlet import MISBEHAVED, End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router

@@ -26,8 +26,8 @@ from twisted.python.failure import Failure
 from tuleaprt.addresses import network_of
 from tuleaprt.faults import Faults
 from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.lobby import Guest, Lobby
 from tuleaprt.transport.rawsocket import MAGIC
+from tuleaprt.transport.unauthenticated import Guest, Lobby
 
 MAX_HEAD = 16_384
 END_OF_HEAD = b"\r\n\r\n"

@@ -35,8 +35,8 @@ from tuleaprt.transport.frames import (
     rawsocket_frame,
 )
 from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.line import LimitedLine, Line
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.outbound import LimitedLine, Line
+from tuleaprt.transport.unauthenticated import Lobby
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.router import Router
 

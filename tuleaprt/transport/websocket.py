@@ -17,8 +17,8 @@ from tuleaprt.transport.forwarded import client_of, known_proxies
 from tuleaprt.transport.frames import WEBSOCKET_FORMATS
 from tuleaprt.transport.hub import Hub
 from tuleaprt.transport.lean import LeanProtocol, prepared
-from tuleaprt.transport.line import Line
-from tuleaprt.transport.request_head import InvalidHead, check_handshake
+from tuleaprt.transport.outbound import Line
+from tuleaprt.transport.request_headers import InvalidHead, check_handshake
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.router import Router
 

@@ -21,7 +21,7 @@ from twisted.web.http import Request as TwistedRequest
 
 from tuleaprt.faults import Faults, is_of_a_parser
 from tuleaprt.transport.direct import Writer
-from tuleaprt.transport.request_head import Host, InvalidHead, host_of
+from tuleaprt.transport.request_headers import Host, InvalidHead, host_of
 from tuleaprt.web.errors import HttpError, internal_error, not_found
 from tuleaprt.web.resource import JSON, Leaf
 

@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 tuleaprt = ServiceMaker(
     "tuleaprt",
-    "tuleaprt.service",
+    "tuleaprt.application.service",
     "Real-time server for Tuleap: HTTP posts in, WAMP events out.",
     "tuleaprt",
 )

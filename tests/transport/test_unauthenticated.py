@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Log, TurningClock
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
-from tuleaprt.transport.lobby import Lobby
+from tuleaprt.transport.unauthenticated import Lobby
 
 HERE = "192.168.1.1"
 """Where the peers of the tests are."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.heads import ODD_LINES, ODD_REQUEST_LINES
-from tuleaprt.transport.request_head import Host, InvalidHead, check_handshake, host_of, parse_host
+from tuleaprt.transport.request_headers import Host, InvalidHead, check_handshake, host_of, parse_host
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from twisted.plugin import getPlugins
 from zope.interface import verify
 
 from tests.conftest import Log
+from tuleaprt.application.service import Options, TuleaprtService, makeService
 from tuleaprt.config import LIVE, Limits
 from tuleaprt.listening import OTHER_FILES
 from tuleaprt.reload import Reload
-from tuleaprt.service import Options, TuleaprtService, makeService
 from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.web.site import PrivateSite
 

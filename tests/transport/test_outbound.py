@@ -5,7 +5,7 @@ from autobahn.wamp.message import Subscribed
 
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import Browser, Server
-from tuleaprt.transport.line import Line
+from tuleaprt.transport.outbound import Line
 from tuleaprt.wamp.outlet import End
 
 

@@ -16,7 +16,7 @@ from tuleaprt.faults import Faults
 from tuleaprt.tuleap.inputs import CampaignSeeded
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.wamp.auth import Identity
-from tuleaprt.web.admin import ExecutionsResource, OperatorGate, SessionsResource
+from tuleaprt.web.private import ExecutionsResource, OperatorGate, SessionsResource
 from tuleaprt.web.site import PrivateSite
 
 SEED = b'[{"execution_id": 39, "status": "passed", "user": {"id": 101}}]'

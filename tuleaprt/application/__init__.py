@@ -1,0 +1,1 @@
+"""What twistd runs. The only package that knows all others."""
