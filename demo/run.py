@@ -20,9 +20,9 @@ import jwt
 
 from demo.autobahn_js import fetch
 from demo.live_page import LivePage
-from tuleaprt.config import Config
+from tuleaprt.configuration.loading import load
+from tuleaprt.configuration.options import Config
 from tuleaprt.errors import ConfigError
-from tuleaprt.loading import load
 
 ROOT = Path(__file__).parent.parent
 TICKET_SECONDS = 1800

@@ -6,7 +6,7 @@ python docs/configuration.py > docs/configuration.rst
 from collections.abc import Iterator
 from pathlib import Path
 
-from tuleaprt.config import LIVE, SECTIONS, environment_name, options, toml
+from tuleaprt.configuration.options import LIVE, SECTIONS, environment_name, options, toml
 
 SHIPPED = Path(__file__).parent.parent / "etc" / "tuleaprt.toml"
 

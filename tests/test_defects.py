@@ -26,11 +26,11 @@ from tests.conftest import TurningClock
 from tests.fakes import KANBAN, CountingMetrics, body, ticket
 from tests.web.requests import Connection, request
 from tests.world import GRACE, MAX_LIFETIME, START, Window, World, done
-from tuleaprt.config import Limits
-from tuleaprt.faults import Faults
+from tuleaprt.configuration.options import Limits
+from tuleaprt.operations.logs import Faults
 from tuleaprt.tuleap.message import Message
 from tuleaprt.wamp.outlet import End
-from tuleaprt.web.message import MessageResource
+from tuleaprt.web.private import MessageResource
 from tuleaprt.web.site import PrivateSite
 
 OTHER_CAMPAIGN = "org.tuleap.testmanagement.10"

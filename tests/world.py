@@ -10,22 +10,20 @@ from twisted.internet.task import Clock
 
 from tests.fakes import KEY, CountingMetrics, RecordingOutlet, history, ticket
 from tuleaprt.errors import InvalidMessage
-from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal, Record
+from tuleaprt.operations.logs import Faults
 from tuleaprt.relay.procedures import PODIUM, PRESENCES, campaign_procedures
 from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.serializers import JSON
-from tuleaprt.tuleap import seed
 from tuleaprt.tuleap.campaign import Campaigns
-from tuleaprt.tuleap.inputs import CampaignSeeded, Input
+from tuleaprt.tuleap.inputs import CampaignSeeded, Input, decode_seed
 from tuleaprt.tuleap.message import decode
-from tuleaprt.tuleap.policy import RoomPolicy
 from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.tuleap.topics import RoomPolicy
 from tuleaprt.wamp.broker import Dispatch
-from tuleaprt.wamp.procedures import Procedures
+from tuleaprt.wamp.procedures import REFRESH, Procedures, refresh
 from tuleaprt.wamp.publication import Publication
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.refresh import REFRESH, refresh
 from tuleaprt.wamp.router import Router
 from tuleaprt.wamp.session import Session, State
 
@@ -145,7 +143,7 @@ class World:
         return done(self.relay.accept(message))
 
     def seed(self, topic: str, executions: list[dict[str, Any]]) -> int:
-        results, users = seed.decode(json.dumps(executions).encode())
+        results, users = decode_seed(json.dumps(executions).encode())
         return done(self.relay.seed(CampaignSeeded(topic=topic, results=results, users=users)))
 
     def revoke(self, user_id: int) -> None:

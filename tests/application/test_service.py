@@ -1,6 +1,5 @@
 """Putting it together: what starts, what does not, and how it stops."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,8 @@ from twisted.plugin import getPlugins
 from zope.interface import verify
 
 from tests.conftest import Log
-from tuleaprt.application.service import Options, TuleaprtService, makeService
-from tuleaprt.config import LIVE, Limits
-from tuleaprt.listening import OTHER_FILES
-from tuleaprt.reload import Reload
-from tuleaprt.transport.entrance import EntranceFactory
-from tuleaprt.web.site import PrivateSite
+from tuleaprt.application.lifecycle import TuleaprtService
+from tuleaprt.application.service import Options, makeService
 
 ENVIRONMENT = {"PRIVATE_KEY": "k" * 88}
 
@@ -117,41 +112,3 @@ def test_without_a_tls_endpoint_no_certificate_is_read(reactor: MemoryReactorClo
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
     assert line.endswith('because whoever connects there is an operator, given "tcp:2997"')
-
-
-def test_all_that_is_said_to_change_live_is_followed_by_somebody(reactor: MemoryReactorClock) -> None:
-    *_, reload = service(reactor)._background
-    assert isinstance(reload, Reload)
-    assert reload.live.options == LIVE
-
-
-def test_each_limit_reaches_those_whom_it_concerns(
-    reactor: MemoryReactorClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("tuleaprt.serving.file_limit_for", lambda wanted: asked.append(wanted) or 9)
-    path = tmp_path / "tuleaprt.toml"
-    path.write_text("")
-    made = makeService(options("--config", str(path)), reactor, ENVIRONMENT)
-    assert isinstance(made, TuleaprtService)
-    *_, reload = made._background
-    assert isinstance(reload, Reload)
-    path.write_text("[limits]\n" + "\n".join(f"{it.name} = {i}" for i, it in enumerate(fields(Limits), 1)))
-    reload.reload()
-    private, public = (it.factory for it in made._listeners)
-    assert isinstance(private, PrivateSite)
-    assert isinstance(public, EntranceFactory)
-    router = public.websockets.router
-    expected = Limits(**{it.name: i for i, it in enumerate(fields(Limits), 1)})
-    assert expected == Limits(
-        max_connections=made._hub.max_connections,
-        max_unauthenticated=public.lobby.most,
-        max_sessions_per_user=router.realm.max_sessions_per_user,
-        max_subscriptions_per_session=router.realm.max_subscriptions,
-        requests_per_second=int(router.requests_per_second),
-        max_message_size=public.websockets.maxMessagePayloadSize,
-        max_outbox=made._hub.max_outbox,
-        max_outboxes=made._hub.outboxes.most,
-        max_post_size=private.max_body,
-    )
-    assert asked[-1] == 1 + 2 + OTHER_FILES

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+import tuleaprt.cli.http
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-import tuleaprt.cli.http
 import tuleaprt.cli.session
 from tests.cli.answering import ABORT, EVENT, GOODBYE, RESULT, ROLES, SUBSCRIBED, WELCOME, raw, wamp
 from tests.cli.conftest import KEY_FILE, Tuleaprt
 from tests.end_to_end.processes import Process, patiently
 from tests.fakes import FIXTURES, KANBAN
-from tuleaprt.cli.http import request
+from tuleaprt.cli.post import request
 from tuleaprt.cli.session import connect
 from tuleaprt.errors import InvalidAnswer, Unreachable
 

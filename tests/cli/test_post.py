@@ -1,65 +1,54 @@
-"""``tuleaprt post``: as Tuleap would."""
+"""One request to the private site."""
 
-import re
-from pathlib import Path
+import json
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.threads import deferToThread
 
-from tests.cli.conftest import Tuleaprt, place
 from tests.end_to_end.server import Server
-from tests.fakes import FIXTURES
+from tests.fakes import wire
+from tuleaprt.cli.post import Answer, request
+from tuleaprt.errors import CommandFailed, Unreachable
 
 ensure = pytest_twisted.ensureDeferred
-CREATE = str(FIXTURES / "wire" / "kanban_item_create.body")
+Ask = Callable[..., Any]
+
+
+def ask(*arguments: str, **keywords: Any) -> Any:
+    return deferToThread(request, *arguments, **keywords)
 
 
 @ensure
-async def test_the_answer_is_shown(tuleaprt: Tuleaprt) -> None:
-    process = tuleaprt("post", CREATE)
-    assert await process.ended() == 0
-    assert process.lines[0] == "200 OK"
-    assert re.fullmatch(r'\{"publication":\d+\}', process.lines[1])
-
-
-@ensure
-async def test_it_needs_no_key(tuleaprt: Tuleaprt, server: Server, tmp_path: Path) -> None:
+async def test_the_answer_is_what_the_site_says(server: Server) -> None:
     url = f"http://127.0.0.1:{server.private}"
-    process = tuleaprt("post", CREATE, "--url", url, TULEAPRT_REALTIME__KEY_FILE=str(tmp_path / "none"))
-    assert await process.ended() == 0
+    answer: Answer = await ask(url, "POST", "/message", body=wire("kanban_item_create"))
+    assert (answer.status, answer.reason, list(json.loads(answer.body))) == (200, "OK", ["publication"])
+    assert (await ask(url, "DELETE", "/sessions/102", bearer="x")).status == 401
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x", "http://", "http://x:y", "http://x/message", "x:1", "http://[::1"]
+)
+def test_what_is_no_url_is_said(url: str) -> None:
+    with pytest.raises(CommandFailed, match="is not the URL of a site"):
+        request(url, "GET", "/")
 
 
 @ensure
-async def test_stdin_is_posted_too_and_what_is_refused_is_shown(tuleaprt: Tuleaprt) -> None:
-    process = tuleaprt("post", "-")
-    process.transport.write(b"{}")  # type: ignore[union-attr]
-    process.transport.closeStdin()  # type: ignore[union-attr]
-    assert await process.ended() == 1
-    assert process.lines[0] == "400 Bad Request"
-    assert "invalid_envelope" in process.lines[1]
+async def test_what_does_not_speak_http_is_said() -> None:
+    class Mumbling(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            self.transport.write(b"mumble\r\n\r\n")
+            self.transport.loseConnection()
 
-
-@ensure
-async def test_a_file_that_is_not_there_is_said(tuleaprt: Tuleaprt, tmp_path: Path) -> None:
-    process = tuleaprt("post", str(tmp_path / "none"))
-    assert await process.ended() == 1
-    assert process.lines == [f"tuleaprt: {tmp_path / 'none'}: No such file or directory"]
-
-
-@ensure
-async def test_the_secret_goes_with_it(alone: Tuleaprt, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("open-sesame\n")
-    with_secret = {"TULEAPRT_REALTIME__POST_SECRET": f"file:{secret}"}
-    server = await Server.start(**with_secret)
+    port = reactor.listenTCP(0, Factory.forProtocol(Mumbling), interface="127.0.0.1")
     try:
-        for arguments, environment, status in (
-            ([], {}, 1),
-            ([], with_secret, 0),
-            (["--secret-file", str(secret)], {}, 0),
-        ):
-            process = alone("post", CREATE, *arguments, **place(server), **environment)
-            assert await process.ended() == status
-            assert process.lines[0] == ("401 Unauthorized" if status else "200 OK")
-            assert "sesame" not in "".join(process.lines)
+        with pytest.raises(Unreachable, match="does not speak HTTP: BadStatusLine"):
+            await ask(f"http://127.0.0.1:{port.getHost().port}", "GET", "/")
     finally:
-        await server.process.stop("KILL")
+        await port.stopListening()

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from tuleaprt.cli.settings import add_session, operator_ticket, private_url, read_secret, session_settings
-from tuleaprt.config import Config, Listen, Realtime
+from tuleaprt.configuration.options import Config, Listen, Realtime
 from tuleaprt.errors import CommandFailed, ConfigError
 
 KEY = "k" * 88

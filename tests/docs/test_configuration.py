@@ -6,7 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tuleaprt.config import LIVE, environment_name, toml
+from tuleaprt.configuration.options import LIVE, environment_name, toml
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "configuration.rst").read_text()

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.scripts.twistd import run
 
-from tuleaprt import probe
+from tuleaprt.application import health as probe
 from tuleaprt.journal.journal import MemoryJournal
 
 probe.INTERVAL = 0.1  # type: ignore[assignment]

@@ -8,7 +8,7 @@ from tests.fakes import CAMPAIGN, MEMBER, ticket
 from tuleaprt.relay.procedures import PODIUM as STANDINGS
 from tuleaprt.relay.procedures import PRESENCES
 from tuleaprt.tuleap.commands import LEAVE, PODIUM, PRESENCE
-from tuleaprt.wamp.refresh import REFRESH
+from tuleaprt.wamp.procedures import REFRESH
 
 Told = dict[str, Any]
 """The kwargs of an EVENT."""

@@ -15,7 +15,7 @@ from tests.end_to_end.server import Server
 from tests.fakes import CAMPAIGN, KANBAN, MEMBER, body, ticket
 from tests.web.requests import Answer
 from tuleaprt.tuleap.commands import LEAVE
-from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW
+from tuleaprt.tuleap.ticket import MAX_CLOCK_SKEW
 
 ensure = pytest_twisted.ensureDeferred
 Start = Callable[..., Awaitable[Server]]

@@ -18,7 +18,7 @@ from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import ROOT, TWISTD, Process
 from tests.end_to_end.server import ANY_PORT, Server
 from tests.fakes import FIXTURES, KANBAN, ticket, wire
-from tuleaprt.signals import IGNORED
+from tuleaprt.operations.log_file import IGNORED
 
 ensure = pytest_twisted.ensureDeferred
 REOPENED = "SIGUSR1: the log file has been opened again"

@@ -19,7 +19,7 @@ from tests.end_to_end.server import Server
 from tests.fakes import ticket
 from tests.sequences import EXPIRED, PRESENCE_CASES, SESSION_CASES, Player
 from tuleaprt.relay.procedures import PRESENCES
-from tuleaprt.wamp.refresh import REFRESH
+from tuleaprt.wamp.procedures import REFRESH
 
 ensure = pytest_twisted.ensureDeferred
 SHORT = 5

@@ -23,7 +23,7 @@ from tests.web.requests import Connection, request
 from tests.web.test_site import Echo
 from tuleaprt.transport.serializers import SERIALIZERS, Serializer
 from tuleaprt.wamp.outlet import End
-from tuleaprt.web.health import HealthResource
+from tuleaprt.web.private import HealthResource
 from tuleaprt.web.site import PrivateSite
 
 KINDS: list[type[Peer]] = [Browser, Program]

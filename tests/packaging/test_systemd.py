@@ -16,10 +16,10 @@ from twisted.internet.threads import deferToThread
 from tests.end_to_end.processes import TWISTD, Process
 from tests.end_to_end.server import ANY_PORT, Server
 from tests.fakes import FIXTURES, wire
-from tuleaprt.config import Config
-from tuleaprt.listening import OTHER_FILES
-from tuleaprt.loading import load
-from tuleaprt.serving import FLUSH_SECONDS
+from tuleaprt.application.lifecycle import FLUSH_SECONDS
+from tuleaprt.configuration.loading import load
+from tuleaprt.configuration.options import Config
+from tuleaprt.transport.listening import OTHER_FILES
 
 ROOT = Path(__file__).parent.parent.parent
 UNITS = ROOT / "etc" / "systemd"

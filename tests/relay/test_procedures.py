@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns import ALICE, BOB, CAMPAIGN, MEMBERS, UUID, presence, rights, update
 from tests.world import World
 from tuleaprt.relay.procedures import podium, presences
-from tuleaprt.tuleap.policy import RoomPolicy
+from tuleaprt.tuleap.topics import RoomPolicy
 from tuleaprt.wamp.calls import Arguments
 
 EVERYBODY, RESTRICTED = ["@site_active", *MEMBERS], rights(artifact=["@ug_158"])

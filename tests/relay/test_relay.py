@@ -11,12 +11,12 @@ from tests.conftest import Log
 from tests.fakes import KANBAN, CountingMetrics, Member, Sent, body, message, new_realm
 from tests.world import GRACE, World
 from tuleaprt.errors import InvalidArgument, JournalUnavailable, NotAuthorized, RequestError, Unavailable
-from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.operations.logs import Faults
 from tuleaprt.relay.relay import Relay
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.inputs import Input
-from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW, Revocations
+from tuleaprt.tuleap.ticket import MAX_CLOCK_SKEW, Revocations
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Audience, JsonText
 

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from tests.conftest import Log
 from tests.fakes import CAMPAIGN, CountingMetrics
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults
 from tuleaprt.relay.windows import RETRY_SECONDS, Windows
 from tuleaprt.tuleap.inputs import GraceEnded, WindowLost, WindowSeen, WindowUnsubscribed
 from tuleaprt.tuleap.presence import Presence

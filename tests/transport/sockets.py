@@ -11,14 +11,14 @@ from twisted.python.failure import Failure
 
 from tests.conftest import TurningClock
 from tests.fakes import CountingMetrics, Everything, Sent, Tickets, history, identity, new_router
-from tuleaprt.config import WebSocket
-from tuleaprt.faults import Faults
+from tuleaprt.configuration.options import WebSocket
+from tuleaprt.operations.logs import Faults
+from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.fanout import Fanout
-from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.outboxes import Outboxes
+from tuleaprt.transport.outbound import Backpressure
 from tuleaprt.transport.rawsocket import RawSocketConnection, RawSocketFactory
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
-from tuleaprt.transport.unauthenticated import Lobby
+from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.transport.websocket import WebSocketConnection, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator, Role
 from tuleaprt.wamp.publication import Publication
@@ -73,8 +73,8 @@ class Server:
         self.clock = clock
         self.metrics = CountingMetrics()
         faults = Faults(self.metrics)
-        self.outboxes = Outboxes(max_outboxes)
-        self.fanout = Fanout(clock, outboxes=self.outboxes, metrics=self.metrics, faults=faults)
+        self.backpressure = Backpressure(max_outboxes)
+        self.fanout = Fanout(clock, backpressure=self.backpressure, metrics=self.metrics, faults=faults)
         self.sent = Sent()
         self.policy = Everything()
         ids = iter(range(5000, 10**9))
@@ -100,10 +100,10 @@ class Server:
             anonymous=ANONYMOUS_OPERATOR if anonymous else None,
             requests_per_second=requests_per_second,
         )
-        self.hub = Hub(
+        self.connections = Connections(
             clock=clock,
             fanout=self.fanout,
-            outboxes=self.outboxes,
+            backpressure=self.backpressure,
             metrics=self.metrics,
             faults=faults,
             max_connections=max_connections,
@@ -111,12 +111,14 @@ class Server:
             max_outbox=100,
         )
         options = WebSocket(**{"open_timeout": 10, "ping_timeout": 20, "ping_interval": 25} | websocket)
-        self.lobby = Lobby(max_unauthenticated, self.metrics.unauthenticated_dropped)
+        self.unauthenticated = UnauthenticatedLimit(max_unauthenticated, self.metrics.unauthenticated_dropped)
         self.origins: set[str] = {"http://127.0.0.1:2998"}
         self.websockets = WebSocketFactory(
-            self.hub, self.router, options, allows=lambda origin, host: origin in self.origins
+            self.connections, self.router, options, allows=lambda origin, host: origin in self.origins
         )
-        self.rawsockets = RawSocketFactory(self.hub, self.router, options, lobby=self.lobby)
+        self.rawsockets = RawSocketFactory(
+            self.connections, self.router, options, unauthenticated=self.unauthenticated
+        )
 
     def publish(self, publication: Publication) -> None:
         self.realm.publish(publication, self.clock.seconds())
@@ -129,7 +131,7 @@ class Server:
     def sizes(self) -> tuple[int, int, int]:
         """Sessions, subscriptions, connections."""
         realm = self.realm
-        return len(realm.sessions), len(realm.broker.subscriptions), len(self.hub.connections)
+        return len(realm.sessions), len(realm.broker.subscriptions), len(self.connections.open)
 
 
 class Peer:
@@ -174,7 +176,7 @@ class Peer:
 
     def is_ended(self) -> bool:
         """Whether the server has closed, after what was taken last."""
-        line = self.connection.line
+        line = self.connection.outbound
         return line is None or not line.is_open
 
     def lose(self) -> None:
@@ -193,7 +195,7 @@ class Browser(Peer):
         super().__init__(server, serializer)
         self.connection = server.websockets.buildProtocol(None)
         # As an entrance does.
-        self.connection.count_as(server.lobby.enter("192.168.1.1", lambda why: None))
+        self.connection.count_as(server.unauthenticated.enter("192.168.1.1", lambda why: None))
         self.connection.makeConnection(self.transport)
 
     def greet(self) -> None:

@@ -51,7 +51,7 @@ def test_injected_fault_is_no_news_to_the_peer_and_a_traceback_in_the_log(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_opening_ends_the_connection(server: Server, log: Log, kind: type[Peer]) -> None:
-    server.hub.opened = explode  # type: ignore[method-assign]
+    server.connections.opened = explode  # type: ignore[method-assign]
     peer = kind(server)
     peer.greet()
     assert peer.is_ended()

@@ -316,7 +316,7 @@ def test_nothing_of_a_session_remains_when_it_is_lost(peers: Any, server: Server
 
 
 def test_a_long_hello_is_not_read_and_a_long_ticket_is(peers: Any, server: Server, log: Log) -> None:
-    server.hub.max_message_size = 2**20
+    server.connections.max_message_size = 2**20
     server.websockets.setProtocolOptions(maxFramePayloadSize=2**20, maxMessagePayloadSize=2**20)
     long = "x" * 20_000
     peer = peers()
@@ -356,7 +356,7 @@ def test_who_does_not_go_after_goodbye_is_not_listened_to_for_long(peers: Any, s
 
 def test_long_messages_count_more(clock: Any, serializer: Serializer) -> None:
     server = Server(clock, requests_per_second=2)
-    server.hub.max_message_size = 2**20
+    server.connections.max_message_size = 2**20
     server.websockets.setProtocolOptions(maxFramePayloadSize=2**20, maxMessagePayloadSize=2**20)
     for kind in KINDS.values():
         peer = kind(server, serializer)  # type: ignore[call-arg]

@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 from tests.conftest import Log, TurningClock
 from tests.fakes import CountingMetrics
 from tests.transport.sockets import Wire
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults
 from tuleaprt.transport.entrance import LINGER_SECONDS, MAX_HEAD, EntranceFactory
-from tuleaprt.transport.unauthenticated import Lobby
+from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 
 
 class Recording(Protocol):
@@ -37,7 +37,7 @@ class Door:
         self.found: list[tuple[str, Any]] = []
         self.wire = Wire()
         self.metrics = CountingMetrics()
-        self.lobby = Lobby(most_inside)
+        self.unauthenticated = UnauthenticatedLimit(most_inside)
         factory = EntranceFactory(
             self.factory("websocket"),
             site=self.factory("site") if site else None,
@@ -45,7 +45,7 @@ class Door:
             clock=clock,
             faults=Faults(self.metrics),
             open_timeout=10,
-            lobby=self.lobby,
+            unauthenticated=self.unauthenticated,
         )
         self.protocol: Any = factory.buildProtocol(None)
         self.wire.protocol = self.protocol
@@ -89,48 +89,48 @@ def test_the_first_line_says_whose_it_is_and_not_a_byte_is_lost(
     clock: TurningClock, data: bytes, whose: str
 ) -> None:
     for pieces in ([data], [data[:-1], data[-1:] + b"more"], [bytes([octet]) for octet in data]):
-        door = Door(clock)
+        entrance = Door(clock)
         for piece in pieces:
-            door.receive(piece)
-        ((name, protocol),) = door.found
+            entrance.receive(piece)
+        ((name, protocol),) = entrance.found
         assert (name, protocol.data) == (whose, b"".join(pieces))
-        door.lose()
+        entrance.lose()
 
 
 def test_rawsocket_is_known_by_its_first_octet_where_it_is_spoken(clock: TurningClock) -> None:
-    door = Door(clock, site=False, rawsockets=True)
-    door.receive(b"\x7f")
-    door.receive(b"\xf1\0\0")
-    assert [(name, it.data) for name, it in door.found] == [("rawsocket", b"\x7f\xf1\0\0")]
+    entrance = Door(clock, site=False, rawsockets=True)
+    entrance.receive(b"\x7f")
+    entrance.receive(b"\xf1\0\0")
+    assert [(name, it.data) for name, it in entrance.found] == [("rawsocket", b"\x7f\xf1\0\0")]
 
 
 def test_where_there_is_no_site_websocket_answers_every_request(clock: TurningClock) -> None:
-    door = Door(clock, site=False, rawsockets=True)
-    door.receive(b"GET /" + HEAD)
-    assert door.found[0][0] == "websocket"
+    entrance = Door(clock, site=False, rawsockets=True)
+    entrance.receive(b"GET /" + HEAD)
+    assert entrance.found[0][0] == "websocket"
 
 
 def test_a_head_that_drips_is_cut_off_however_often_it_drips(clock: TurningClock, log: Log) -> None:
-    door = Door(clock)
+    entrance = Door(clock)
     for octet in b"GET /ws HT":
-        assert not door.wire.disconnecting
-        door.receive(bytes([octet]))
+        assert not entrance.wire.disconnecting
+        entrance.receive(bytes([octet]))
         clock.advance(1)
-    assert door.wire.disconnecting
-    assert door.found == []
-    door.lose()
+    assert entrance.wire.disconnecting
+    assert entrance.found == []
+    entrance.lose()
     assert len(log.lines) == 1
     assert "refused: " in log.lines[0]
 
 
 def test_a_head_without_end_is_refused(clock: TurningClock, log: Log) -> None:
-    door = Door(clock)
-    door.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD)
-    assert door.wire.value().startswith(b"HTTP/1.1 431 ")
-    assert door.wire.disconnecting
-    door.receive(b"\r\n\r\n")
-    assert door.found == []
-    door.lose()
+    entrance = Door(clock)
+    entrance.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD)
+    assert entrance.wire.value().startswith(b"HTTP/1.1 431 ")
+    assert entrance.wire.disconnecting
+    entrance.receive(b"\r\n\r\n")
+    assert entrance.found == []
+    entrance.lose()
     assert len(log.lines) == 1
 
 
@@ -140,26 +140,26 @@ def test_who_comes_and_goes_leaves_nothing(clock: TurningClock, log: Log) -> Non
 
 
 def test_over_tls_the_wrapper_learns_of_the_new_protocol(clock: TurningClock) -> None:
-    door = Door(clock)
-    wrapper = ProtocolWrapper(Factory(), door.protocol)  # type: ignore[arg-type]
-    wrapper.transport = door.wire
-    door.protocol.transport = wrapper
-    door.protocol.dataReceived(b"GET /ws" + HEAD)
-    assert wrapper.wrappedProtocol is door.found[0][1]
+    entrance = Door(clock)
+    wrapper = ProtocolWrapper(Factory(), entrance.protocol)  # type: ignore[arg-type]
+    wrapper.transport = entrance.wire
+    entrance.protocol.transport = wrapper
+    entrance.protocol.dataReceived(b"GET /ws" + HEAD)
+    assert wrapper.wrappedProtocol is entrance.found[0][1]
 
 
 def test_the_site_must_be_done_in_time_whatever_drips_in(clock: TurningClock, log: Log) -> None:
-    door = Door(clock)
-    door.receive(b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n")
+    entrance = Door(clock)
+    entrance.receive(b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n")
     for _ in range(10):
-        assert not door.wire.disconnecting
-        door.receive(b"x")
+        assert not entrance.wire.disconnecting
+        entrance.receive(b"x")
         clock.advance(1)
-    assert door.wire.disconnecting
-    door.receive(b"x")
-    assert door.found[0][1].data.endswith(b"\r\n\r\n" + b"x" * 10)
-    door.lose()
-    assert door.found[0][1].is_lost
+    assert entrance.wire.disconnecting
+    entrance.receive(b"x")
+    assert entrance.found[0][1].data.endswith(b"\r\n\r\n" + b"x" * 10)
+    entrance.lose()
+    assert entrance.found[0][1].is_lost
     assert len(log.lines) == 1
 
 
@@ -167,36 +167,36 @@ def test_the_site_must_be_done_in_time_whatever_drips_in(clock: TurningClock, lo
 def test_who_holds_most_of_the_room_is_dropped_for_a_newcomer(
     clock: TurningClock, log: Log, stage: bytes
 ) -> None:
-    door = Door(clock, most_inside=1)
-    door.receive(stage)
-    newcomer = door.protocol.factory.buildProtocol(None)
+    entrance = Door(clock, most_inside=1)
+    entrance.receive(stage)
+    newcomer = entrance.protocol.factory.buildProtocol(None)
     newcomer.makeConnection(Wire())
-    assert door.wire.disconnected
-    assert door.lobby.inside == 1
-    door.receive(b"GET /ws" + HEAD)
-    assert [name for name, _ in door.found if name == "websocket"] == []
-    door.lose()
+    assert entrance.wire.disconnected
+    assert entrance.unauthenticated.inside == 1
+    entrance.receive(b"GET /ws" + HEAD)
+    assert [name for name, _ in entrance.found if name == "websocket"] == []
+    entrance.lose()
     newcomer.connectionLost(Failure(ConnectionDone()))
-    assert door.lobby.inside == 0
+    assert entrance.unauthenticated.inside == 0
     (line,) = log.lines
     assert line.endswith(" refused: too many connections without a ticket from 192.168.1.1")
 
 
 @pytest.mark.parametrize("path", [b"/ws", b"/"])
 def test_who_has_been_let_in_or_has_gone_is_not_counted(clock: TurningClock, path: bytes) -> None:
-    door = Door(clock)
-    factory = door.protocol.factory
-    assert factory.lobby.inside == 1
-    door.receive(b"GET " + path + HEAD)
-    door.lose()
-    assert factory.lobby.inside == 0
+    entrance = Door(clock)
+    factory = entrance.protocol.factory
+    assert factory.unauthenticated.inside == 1
+    entrance.receive(b"GET " + path + HEAD)
+    entrance.lose()
+    assert factory.unauthenticated.inside == 0
 
 
 def test_a_long_head_is_refused_also_if_it_comes_at_once(clock: TurningClock) -> None:
-    door = Door(clock)
-    door.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n")
-    assert door.wire.value().startswith(b"HTTP/1.1 431 ")
-    door.lose()
+    entrance = Door(clock)
+    entrance.receive(b"GET /ws HTTP/1.1\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+    assert entrance.wire.value().startswith(b"HTTP/1.1 431 ")
+    entrance.lose()
 
 
 @pytest.mark.parametrize("pieces", [[b"GET /" + HEAD], [b"GET /" + HEAD, b"more"]])
@@ -208,39 +208,39 @@ def test_a_fault_behind_the_entrance_is_counted_and_ends_the_connection(
             raise ZeroDivisionError("injected")
 
     monkeypatch.setattr(Recording, "dataReceived", explode)
-    door = Door(clock)
+    entrance = Door(clock)
     for piece in pieces:
-        door.receive(piece)
-    assert door.wire.disconnected
+        entrance.receive(piece)
+    assert entrance.wire.disconnected
     assert log.tracebacks == ["injected"]
-    assert door.metrics.internal_errors == 1
-    door.lose()
+    assert entrance.metrics.internal_errors == 1
+    entrance.lose()
 
 
 def test_who_was_refused_and_does_not_close_is_reset(clock: TurningClock, log: Log) -> None:
     # Over TLS it is the client's answer that ends a close.
-    door = Door(clock)
+    entrance = Door(clock)
     clock.advance(10)
-    assert door.wire.disconnecting
-    assert not door.wire.disconnected
+    assert entrance.wire.disconnecting
+    assert not entrance.wire.disconnected
     clock.advance(LINGER_SECONDS)
-    assert door.wire.disconnected
-    door.lose()
+    assert entrance.wire.disconnected
+    entrance.lose()
     assert len(log.lines) == 1
 
 
 def test_a_site_whose_answer_is_not_taken_does_not_keep_the_connection(clock: TurningClock) -> None:
-    door = Door(clock)
-    door.receive(b"GET /" + HEAD)
-    door.wire.loseConnection()
+    entrance = Door(clock)
+    entrance.receive(b"GET /" + HEAD)
+    entrance.wire.loseConnection()
     clock.advance(10)
     clock.advance(LINGER_SECONDS)
-    assert door.wire.disconnected
-    door.lose()
+    assert entrance.wire.disconnected
+    entrance.lose()
 
 
 def test_a_tls_handshake_that_fails_is_one_line(clock: TurningClock, log: Log) -> None:
-    door = Door(clock)
-    door.wire.protocol.connectionLost(Failure(ValueError("unsupported protocol")))
+    entrance = Door(clock)
+    entrance.wire.protocol.connectionLost(Failure(ValueError("unsupported protocol")))
     (line,) = log.lines
     assert line.endswith(" refused: no TLS: unsupported protocol")

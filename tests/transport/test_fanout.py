@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, CountingMetrics, identity, publication
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults
 from tuleaprt.transport.fanout import HOLD_SECONDS, LONG_BYTES, SLICE, Fanout
-from tuleaprt.transport.frames import WEBSOCKET_FORMATS, WireFormat
-from tuleaprt.transport.outboxes import PATIENCE, Outboxes
+from tuleaprt.transport.outbound import PATIENCE, Backpressure
+from tuleaprt.transport.serializers import WEBSOCKET_FORMATS, WireFormat
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.broker import Broker
 from tuleaprt.wamp.identifiers import Match
@@ -55,8 +55,10 @@ class Harness:
     def __init__(self, clock: TurningClock) -> None:
         self.clock = clock
         self.metrics = CountingMetrics()
-        self.outboxes = Outboxes(1000)
-        self.fanout = Fanout(clock, outboxes=self.outboxes, metrics=self.metrics, faults=Faults(self.metrics))
+        self.backpressure = Backpressure(1000)
+        self.fanout = Fanout(
+            clock, backpressure=self.backpressure, metrics=self.metrics, faults=Faults(self.metrics)
+        )
         self.broker = Broker()
 
     def listen(self, *listeners: Listener, topic: str = KANBAN) -> None:
@@ -356,28 +358,28 @@ def test_to_any_one_session_all_leaves_in_the_order_in_which_it_came(
 class Slow(Listener):
     """A listener for whom every frame waits."""
 
-    def __init__(self, outboxes: Outboxes, clock: TurningClock, each: int) -> None:
+    def __init__(self, backpressure: Backpressure, clock: TurningClock, each: int) -> None:
         super().__init__()
-        self.outboxes, self.clock, self.each = outboxes, clock, each
+        self.backpressure, self.clock, self.each = backpressure, clock, each
         self.bytes = 0
         self.is_cut = False
 
     def write(self, frame: bytes) -> None:
         super().write(frame)
         self.bytes += self.each
-        self.outboxes.note(self, self.clock.seconds())
+        self.backpressure.note(self, self.clock.seconds())
 
     def waiting(self) -> int:
         return self.bytes
 
     def cut(self) -> None:
         self.is_cut = True
-        self.outboxes.forget(self)
+        self.backpressure.forget(self)
 
 
 def slow_board(harness: Harness, count: int, each: int = 100) -> list[Slow]:
     """Listeners of an event that is long enough for the long lane; so much of it waits for each."""
-    listeners = [Slow(harness.outboxes, harness.clock, each) for _ in range(count)]
+    listeners = [Slow(harness.backpressure, harness.clock, each) for _ in range(count)]
     harness.listen(*listeners)
     harness.publish(event("long", LONG_BYTES))
     return listeners

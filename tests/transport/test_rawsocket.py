@@ -11,7 +11,7 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import KANBAN, publication
 from tests.transport.sockets import HELLO, MAX_MESSAGE, Program, Server
 from tuleaprt.transport.connection import FRAMES_AT_ONCE
-from tuleaprt.transport.outbound import Line
+from tuleaprt.transport.outbound import Outbound
 from tuleaprt.transport.rawsocket import RawSocketConnection
 from tuleaprt.transport.serializers import JSON
 from tuleaprt.wamp.outlet import End
@@ -36,7 +36,7 @@ def test_the_handshake_tells_how_long_a_message_may_be(program: Program, seriali
 
 @pytest.mark.parametrize(("max_message_size", "exponent"), [(1, 0), (1023, 0), (1024, 1), (2**30, 15)])
 def test_no_more_is_announced_than_is_taken(program: Program, max_message_size: int, exponent: int) -> None:
-    program.server.hub.max_message_size = max_message_size
+    program.server.connections.max_message_size = max_message_size
     assert program.handshake(greeting(1))[1] >> 4 == exponent
 
 
@@ -109,7 +109,7 @@ def test_pings_of_a_reader_that_does_not_read_are_not_answered_for_ever(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program.join()
-    monkeypatch.setattr(Line, "waiting", lambda line: 101)
+    monkeypatch.setattr(Outbound, "waiting", lambda line: 101)
     program.send_frame(1, b"still there?")
     assert program.take() == []
     assert program.transport.disconnecting
@@ -168,7 +168,7 @@ def test_a_message_that_no_peer_takes_is_sent_to_none(program: Program, server: 
 
 def test_a_stopping_server_says_so(program: Program, server: Server) -> None:
     program.join()
-    server.hub.shut_down(10)
+    server.connections.shut_down(10)
     assert program.take() == [[6, {}, "wamp.close.system_shutdown"]]
     assert program.transport.disconnecting
     late = Program(server)

@@ -6,20 +6,20 @@ import pytest
 
 from tests.conftest import Log, TurningClock
 from tests.transport.sockets import HELLO, Browser, Peer, Program, Server
-from tuleaprt.transport.unauthenticated import Lobby
+from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 
 HERE = "192.168.1.1"
 """Where the peers of the tests are."""
 
 
 class Door:
-    """A lobby, and which of its guests had to go."""
+    """A unauthenticated, and which of its admissions had to go."""
 
     def __init__(self, most: int) -> None:
         self.gone: list[str] = []
         self.why: list[str] = []
         self.dropped = 0
-        self.lobby = Lobby(most, self._count)
+        self.unauthenticated = UnauthenticatedLimit(most, self._count)
 
     def _count(self) -> None:
         self.dropped += 1
@@ -29,49 +29,49 @@ class Door:
             self.gone.append(name)
             self.why.append(why)
 
-        return self.lobby.enter(network, drop)
+        return self.unauthenticated.enter(network, drop)
 
 
 def test_one_address_that_fills_the_room_locks_no_newcomer_out() -> None:
-    door = Door(3)
+    entrance = Door(3)
     for name in ("a1", "a2", "a3", "a4", "a5"):
-        door.enter(name, "203.0.113.9")
-    door.enter("b1", "203.0.113.10")
-    door.enter("c1", "")
-    assert door.gone == ["a1", "a2", "a3", "a4"]
-    assert set(door.why) == {"too many connections without a ticket from 203.0.113.9"}
-    assert (door.dropped, door.lobby.inside) == (4, 3)
+        entrance.enter(name, "203.0.113.9")
+    entrance.enter("b1", "203.0.113.10")
+    entrance.enter("c1", "")
+    assert entrance.gone == ["a1", "a2", "a3", "a4"]
+    assert set(entrance.why) == {"too many connections without a ticket from 203.0.113.9"}
+    assert (entrance.dropped, entrance.unauthenticated.inside) == (4, 3)
 
 
 def test_the_local_clients_of_a_unix_socket_count_as_one() -> None:
-    door = Door(1)
-    door.enter("1", "")
-    door.enter("2", "")
-    assert door.why == ["too many connections without a ticket from a Unix socket"]
+    entrance = Door(1)
+    entrance.enter("1", "")
+    entrance.enter("2", "")
+    assert entrance.why == ["too many connections without a ticket from a Unix socket"]
 
 
 def test_the_clients_of_a_proxy_are_told_apart_when_they_are_known() -> None:
-    door = Door(3)
-    guests = [door.lobby.enter("127.0.0.1", lambda why: None) for _ in range(2)]
-    for guest in guests:
-        guest.move("203.0.113.9")
-        guest.move("203.0.113.9")
-    door.enter("proxy", "127.0.0.1")
-    door.enter("proxy again", "127.0.0.1")
-    assert (door.gone, door.lobby.inside) == ([], 3)
-    for guest in guests:
-        guest.leave()
-        guest.move("203.0.113.10")
-    assert door.lobby.inside == 2
+    entrance = Door(3)
+    admissions = [entrance.unauthenticated.enter("127.0.0.1", lambda why: None) for _ in range(2)]
+    for admission in admissions:
+        admission.move("203.0.113.9")
+        admission.move("203.0.113.9")
+    entrance.enter("proxy", "127.0.0.1")
+    entrance.enter("proxy again", "127.0.0.1")
+    assert (entrance.gone, entrance.unauthenticated.inside) == ([], 3)
+    for admission in admissions:
+        admission.leave()
+        admission.move("203.0.113.10")
+    assert entrance.unauthenticated.inside == 2
 
 
 def test_a_limit_that_is_lowered_holds_from_the_next_on() -> None:
-    door = Door(5)
+    entrance = Door(5)
     for number in range(5):
-        door.enter(str(number), "203.0.113.9")
-    door.lobby.most = 2
-    door.enter("5", "203.0.113.10")
-    assert (door.gone, door.lobby.inside) == (["0", "1", "2", "3"], 2)
+        entrance.enter(str(number), "203.0.113.9")
+    entrance.unauthenticated.most = 2
+    entrance.enter("5", "203.0.113.10")
+    assert (entrance.gone, entrance.unauthenticated.inside) == (["0", "1", "2", "3"], 2)
 
 
 @pytest.mark.parametrize("make", [Browser, Program])
@@ -83,15 +83,15 @@ def test_one_stays_until_one_has_shown_a_ticket_or_is_gone(
     one.greet()
     other.greet()
     one.say(HELLO)
-    assert server.lobby.inside == 2
+    assert server.unauthenticated.inside == 2
     one.say([5, "good", {}])
-    assert server.lobby.inside == 1
+    assert server.unauthenticated.inside == 1
     one.lose()
-    assert server.lobby.inside == 1
+    assert server.unauthenticated.inside == 1
     other.say(HELLO)
     other.say([5, "bad", {}])
     other.lose()
-    assert server.lobby.inside == 0
+    assert server.unauthenticated.inside == 0
     server.pass_time(3)
 
 
@@ -115,7 +115,7 @@ def test_who_is_dropped_for_a_newcomer_goes_at_once_and_with_one_line(
     assert f"too many connections without a ticket from {HERE}" in line
     newcomer.lose()
     server.pass_time(6)
-    assert (server.lobby.inside, server.sizes()) == (0, (0, 0, 0))
+    assert (server.unauthenticated.inside, server.sizes()) == (0, (0, 0, 0))
 
 
 @pytest.mark.parametrize("make", [Browser, Program])
@@ -129,9 +129,9 @@ def test_connections_without_a_ticket_take_no_place_of_max_connections(
     members = [make(server) for _ in range(2)]
     for peer in members:
         assert peer.join()[-1][0] == 2
-    assert server.hub.is_full
+    assert server.connections.is_full
     members[0].lose()
-    assert not server.hub.is_full
+    assert not server.connections.is_full
     for peer in (*silent, *members):
         peer.lose()
     server.pass_time(6)

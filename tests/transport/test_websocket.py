@@ -178,7 +178,7 @@ def test_nothing_of_a_session_remains_when_it_is_lost(joined: Browser, server: S
     sizes = (
         len(server.realm.sessions),
         len(server.realm.broker.subscriptions),
-        len(server.hub.connections),
+        len(server.connections.open),
     )
     assert sizes == (0, 0, 0)
     assert server.metrics.closes == ["connection lost"]

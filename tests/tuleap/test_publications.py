@@ -9,10 +9,10 @@ import pytest
 
 from tests.campaigns import ALICE, CAMPAIGN, MEMBERS, create, delete, link, presence, rights, update
 from tests.fakes import MEMBER, WIRE, message
-from tuleaprt.tuleap import publications, seed
+from tuleaprt.tuleap import publications
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.commands import Linked
-from tuleaprt.tuleap.inputs import CampaignSeeded, OperatorPublish, Post
+from tuleaprt.tuleap.inputs import CampaignSeeded, OperatorPublish, Post, decode_seed
 from tuleaprt.tuleap.message import Message, decode
 from tuleaprt.wamp.publication import Audience, Publication, Window
 
@@ -132,7 +132,7 @@ def test_the_history_obeys_the_rights_that_a_seed_brings() -> None:
     entry = {"execution_id": 39, "status": "passed", "user": None}
     for given, seen in ((None, True), (RESTRICTED, False), (None, False), (rights(), True)):
         of = None if given is None else {key: it for key, it in given.items() if key != "field"}
-        results, users = seed.decode(json.dumps([entry | {"rights": of}]).encode())
+        results, users = decode_seed(json.dumps([entry | {"rights": of}]).encode())
         input = CampaignSeeded(topic=CAMPAIGN, results=results, users=users)
         publications.publications_for(input, 1000, campaigns, lambda index: index)
         assert (told.view(MEMBER_GROUPS, None) is not None) is seen

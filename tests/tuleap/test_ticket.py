@@ -11,8 +11,7 @@ import pytest
 
 from tests.fakes import FIXTURES, KEY, MEMBER, cases, ticket
 from tuleaprt.errors import ConfigError, TicketError, TicketExpired, TicketRefused
-from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW
-from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.tuleap.ticket import MAX_CLOCK_SKEW, TicketVerifier
 from tuleaprt.wamp.auth import Identity, Role
 
 MAX_LIFETIME = 1800

@@ -1,230 +1,189 @@
-"""Who receives what of a publication."""
+"""Who listens to what."""
 
-from dataclasses import dataclass
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import KANBAN, identity, publication, untold
-from tuleaprt.wamp.auth import Identity, Role
-from tuleaprt.wamp.broker import Answer, Broker, Dispatch, payload_for
-from tuleaprt.wamp.identifiers import Match
-from tuleaprt.wamp.publication import Audience, Kwargs, Publication, Window
+from tests.fakes import identity
+from tuleaprt.wamp.auth import Identity
+from tuleaprt.wamp.broker import Subscription, SubscriptionMap
+from tuleaprt.wamp.identifiers import Match, is_pattern
 
+EXACT, PREFIX, WILDCARD = Match.EXACT, Match.PREFIX, Match.WILDCARD
 NOW = 1000.0
-WHOLE: Kwargs = {"cmd": "kanban_item:create", "data": {"artifact_id": 321}}
 
 
-@dataclass(eq=False)
 class Listener:
-    identity: Identity
+    id = 0
+    identity: Identity = identity()
     window: str | None = None
-    id: int = 0
 
 
-def listen(broker: Broker, listener: Listener, topic: str = KANBAN, match: Match = Match.EXACT) -> int:
-    return broker.subscriptions.add(topic, match, listener, NOW).id
+@pytest.fixture
+def subscriptions() -> SubscriptionMap:
+    return SubscriptionMap()
 
 
-def dispatch(what: Publication, *listeners: Listener) -> Dispatch:
-    broker = Broker()
-    for listener in listeners:
-        listen(broker, listener)
-    (found,) = broker.dispatch(what)
-    return found
+def test_subscribing_twice_is_one_subscription(subscriptions: SubscriptionMap) -> None:
+    listener = Listener()
+    first = subscriptions.add("a.b", EXACT, listener, NOW)
+    assert subscriptions.add("a.b", EXACT, listener, NOW + 1) is first
+    assert list(first.subscribers) == [listener]
+    assert first.created == NOW
 
 
-def received(what: Publication, *listeners: Listener, now: float = NOW) -> list[Kwargs | None]:
-    found = dispatch(what, *listeners)
-    return [kwargs(answer) for _, answer in found.answers(listeners, now)]
+def test_all_listeners_of_a_topic_share_its_subscription(subscriptions: SubscriptionMap) -> None:
+    one, other = Listener(), Listener()
+    subscription = subscriptions.add("a.b", EXACT, one, NOW)
+    assert subscriptions.add("a.b", EXACT, other, NOW) is subscription
+    assert list(subscription.subscribers) == [one, other]
 
 
-def kwargs(answer: Answer | None) -> Kwargs | None:
-    return None if answer is None else answer.kwargs
+def test_each_topic_and_way_to_match_is_a_subscription_of_its_own(subscriptions: SubscriptionMap) -> None:
+    listener = Listener()
+    added = [subscriptions.add(topic, match, listener, NOW) for topic in ("a", "a.b") for match in Match]
+    assert len({it.id for it in added}) == 6
+    assert list(subscriptions) == added
+    assert [subscriptions.get(it.id) for it in added] == added
+    assert [subscriptions.lookup(it.topic, it.match) for it in added] == added
 
 
-def test_a_topic_that_nobody_listens_to_needs_no_dispatch() -> None:
-    assert Broker().dispatch(publication()) == []
+def test_what_nobody_subscribed_is_not_found(subscriptions: SubscriptionMap) -> None:
+    subscription = subscriptions.add("a", EXACT, Listener(), NOW)
+    assert subscriptions.get(subscription.id + 1) is None
+    assert subscriptions.lookup("a", PREFIX) is None
+    assert subscriptions.lookup("b", EXACT) is None
 
 
-def test_a_publication_without_payload_reaches_nobody() -> None:
-    operator, broker = Listener(identity(role=Role.OPERATOR)), Broker()
-    listen(broker, operator)
-    assert broker.dispatch(untold()) == []
-    assert payload_for(untold(), operator) is None
+def test_a_subscription_ends_with_its_last_listener(subscriptions: SubscriptionMap) -> None:
+    one, other = Listener(), Listener()
+    id = subscriptions.add("a.b", EXACT, one, NOW).id
+    subscriptions.add("a.b", EXACT, other, NOW)
+    subscriptions.remove(id, one)
+    assert len(subscriptions) == 1
+    subscriptions.remove(id, other)
+    assert len(subscriptions) == 0
+    assert subscriptions.match("a.b") == []
 
 
-def test_whoever_has_several_matching_subscriptions_gets_it_by_each() -> None:
-    broker, listener = Broker(), Listener(identity())
-    ids = [
-        listen(broker, listener),
-        listen(broker, listener, "org.tuleap.", Match.PREFIX),
-        listen(broker, listener, "org.tuleap.kanban.", Match.WILDCARD),
-    ]
-    listen(broker, listener, "org.tuleap.kanban.4")
-    what = publication()
-    dispatches = broker.dispatch(what)
-    assert [(it.publication, it.subscription.id, it.receivers) for it in dispatches] == [
-        (what, id, (listener,)) for id in ids
-    ]
+def test_the_id_of_a_subscription_that_ended_is_not_given_again(subscriptions: SubscriptionMap) -> None:
+    listener = Listener()
+    id = subscriptions.add("a", EXACT, listener, NOW).id
+    subscriptions.remove(id, listener)
+    assert subscriptions.add("a", EXACT, listener, NOW).id != id
 
 
-def test_the_receivers_are_those_of_the_moment_of_publication() -> None:
-    one = Listener(identity())
-    found = dispatch(publication(), one)
-    late = Listener(identity())
-    found.subscription.subscribers[late] = None
-    assert found.receivers == (one,)
+def test_a_foreign_or_unknown_subscription_cannot_be_removed(subscriptions: SubscriptionMap) -> None:
+    one = Listener()
+    id = subscriptions.add("a.b", EXACT, one, NOW).id
+    subscriptions.remove(id, Listener())
+    subscriptions.remove(id + 1, one)
+    (subscription,) = subscriptions
+    assert list(subscription.subscribers) == [one]
 
 
-def test_the_view_says_what_each_receiver_gets() -> None:
-    def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        return WHOLE if "@a" in groups else None
-
-    what = publication(WHOLE, view=view)
-    assert received(what, Listener(identity(groups=["@a"])), Listener(identity(groups=[]))) == [WHOLE, None]
-
-
-def test_the_view_is_asked_once_for_equal_groups_and_of_submitters_by_name() -> None:
-    asked: list[tuple[frozenset[str], int | None]] = []
-
-    def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        asked.append((groups, user_id))
-        return WHOLE
-
-    listeners = [Listener(identity(user_id, ["@a"])) for user_id in (101, 102, 103, 104)]
-    found = dispatch(publication(WHOLE, view=view, submitters=[101]), *listeners)
-    answers = [answer for _, answer in found.answers(listeners, NOW)]
-    assert asked == [(frozenset({"@a"}), 101), (frozenset({"@a"}), None)]
-    assert all(answer is answers[0] for answer in answers)
-
-
-def test_payloads_that_differ_are_shared_by_those_who_get_the_same() -> None:
-    parts = {"@a": {"part": "a"}, "@b": {"part": "b"}}
-    what = publication(view=lambda groups, user_id: parts[min(groups)])
-    listeners = [Listener(identity(groups=it)) for it in (["@a"], ["@b"], ["@a", "@c"], ["@b"])]
-    answers = [answer for _, answer in dispatch(what, *listeners).answers(listeners, NOW)]
-    assert [kwargs(it) for it in answers] == [parts["@a"], parts["@b"], parts["@a"], parts["@b"]]
-    assert (answers[0] is answers[2], answers[1] is answers[3]) == (True, True)
-
-
-def test_a_refusal_too_is_asked_for_once() -> None:
-    asked: list[int | None] = []
-
-    def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        asked.append(user_id)
-        return None
-
-    listeners = [Listener(identity(user_id)) for user_id in range(1, 5)]
-    assert received(publication(view=view), *listeners) == [None] * 4
-    assert len(asked) == 1
-
-
-def test_of_two_users_with_equal_groups_only_the_submitter_is_known_to_the_view() -> None:
-    what = publication(
-        WHOLE, view=lambda groups, user_id: WHOLE if user_id == 101 else None, submitters=[101]
-    )
-    assert received(what, Listener(identity(102)), Listener(identity(101))) == [None, WHOLE]
-
-
-def test_the_senders_window_is_left_out_and_no_other() -> None:
-    what = publication(WHOLE, sender=Window(101, "u"))
-    listeners = [
-        Listener(identity(101), "u"),
-        Listener(identity(101), "other"),
-        Listener(identity(101)),
-        Listener(identity(102), "u"),
-    ]
-    assert received(what, *listeners) == [None, WHOLE, WHOLE, WHOLE]
-
-
-def test_without_a_sender_nobody_is_left_out() -> None:
-    assert received(publication(WHOLE), Listener(identity(101), "u")) == [WHOLE]
-
-
-def test_operators_receive_all() -> None:
-    operator = Listener(identity(101, [], role=Role.OPERATOR), "u")
-    assert received(publication(WHOLE, view=lambda *_: None, sender=Window(101, "u")), operator) == [WHOLE]
-
-
-def test_the_publishers_conditions_hold_for_operators_too() -> None:
-    audience = Audience(eligible=frozenset({1, 2, 3}), exclude_authid=frozenset({"102"}), publisher=3)
-    listeners = [
-        Listener(identity(101), id=1),
-        Listener(identity(102), id=2),
-        Listener(identity(101), id=3),
-        Listener(identity(101), id=4),
-        Listener(identity(101, role=Role.OPERATOR), id=1),
-        Listener(identity(101, role=Role.OPERATOR), id=4),
-    ]
-    expected = [WHOLE, None, None, None, WHOLE, None]
-    what = publication(WHOLE, audience=audience)
-    assert received(what, *listeners) == expected
-    assert [payload_for(what, it) for it in listeners] == expected
-
-
-@pytest.mark.parametrize("role", Role)
-def test_nobody_receives_anything_once_his_ticket_has_expired(role: Role) -> None:
-    listener = Listener(identity(role=role, expires_at=NOW))
-    assert received(publication(WHOLE), listener, now=NOW - 0.001) == [WHOLE]
-    assert received(publication(WHOLE), listener, now=NOW) == [None]
-
-
-def test_who_has_left_in_the_meantime_receives_nothing() -> None:
-    listener, other = Listener(identity()), Listener(identity())
-    broker = Broker()
-    id = listen(broker, listener)
-    listen(broker, other)
-    (found,) = broker.dispatch(publication(WHOLE))
-    broker.subscriptions.remove(id, listener)
-    assert [kwargs(answer) for _, answer in found.answers([listener, other], NOW)] == [None, WHOLE]
-
-
-def test_who_was_the_last_to_leave_receives_nothing() -> None:
-    listener = Listener(identity())
-    broker = Broker()
-    id = listen(broker, listener)
-    (found,) = broker.dispatch(publication(WHOLE))
-    broker.subscriptions.remove(id, listener)
-    listen(broker, listener)
-    assert list(found.answers([listener], NOW)) == [(listener, None)]
-
-
-groups = st.frozensets(st.sampled_from(["@a", "@b"]))
-listeners = st.builds(
-    Listener,
-    st.builds(identity, st.integers(101, 103), groups, role=st.sampled_from(Role)),
-    st.sampled_from([None, "u", "v"]),
-    st.integers(1, 3),
+@pytest.mark.parametrize(
+    ("pattern", "match", "topic", "is_covered"),
+    [
+        ("a.b", EXACT, "a.b", True),
+        ("a.b", EXACT, "a.b.c", False),
+        ("a", PREFIX, "a", True),
+        ("a.b", PREFIX, "a.bc.d", True),
+        ("a.b.", PREFIX, "a.b.c", True),
+        ("a.b.", PREFIX, "a.b", False),
+        ("a.b.c", PREFIX, "a.b", False),
+        ("", PREFIX, "whatever.it.is", True),
+        ("a..c", WILDCARD, "a.b.c", True),
+        ("a..c", WILDCARD, "a.b.d", False),
+        ("a..c", WILDCARD, "a.b.b.c", False),
+        ("a.", WILDCARD, "a.b", True),
+        ("a.", WILDCARD, "a", False),
+        ("a.", WILDCARD, "a.b.c", False),
+        (".b", WILDCARD, "a.b", True),
+        ("", WILDCARD, "a", True),
+        ("", WILDCARD, "a.b", False),
+        ("a.b", WILDCARD, "a.b", True),
+    ],
 )
-audiences = st.builds(
-    Audience,
-    eligible_authid=st.none() | st.frozensets(st.sampled_from(["101", "102"])),
-    exclude=st.frozensets(st.integers(1, 3), max_size=1),
-)
-
-
-@given(
-    st.lists(listeners, min_size=1, max_size=12),
-    st.none() | st.builds(Window, st.integers(101, 103), st.just("u")),
-    st.none() | audiences,
-)
-def test_memory_of_answers_changes_none_of_them(
-    listeners: list[Listener], sender: Window | None, audience: Audience | None
+def test_what_a_subscription_covers(
+    subscriptions: SubscriptionMap, pattern: str, match: Match, topic: str, is_covered: bool
 ) -> None:
-    def view(groups: frozenset[str], user_id: int | None) -> Kwargs | None:
-        return WHOLE if "@a" in groups or user_id == 101 else None
+    subscription = subscriptions.add(pattern, match, Listener(), NOW)
+    assert subscription.covers(topic) is is_covered
+    assert subscriptions.match(topic) == ([subscription] if is_covered else [])
 
-    def expected(who: Listener) -> Kwargs | None:
-        if audience is not None and not audience.admits(who.id, who.identity):
-            return None
-        if who.identity.role is Role.OPERATOR:
-            return WHOLE
-        if sender == (who.identity.user_id, who.window):
-            return None
-        return view(who.identity.groups, who.identity.user_id)
 
-    what = publication(WHOLE, view=view, submitters=[101], sender=sender, audience=audience)
-    assert received(what, *listeners) == [expected(it) for it in listeners]
-    assert [payload_for(what, it) for it in listeners] == [expected(it) for it in listeners]
+def test_an_event_concerns_every_subscription_that_covers_it(subscriptions: SubscriptionMap) -> None:
+    listener = Listener()
+    wanted = [("a.b", EXACT), ("a", PREFIX), ("", PREFIX), ("a.", WILDCARD), (".", WILDCARD)]
+    added = {subscriptions.add(topic, match, listener, NOW) for topic, match in wanted}
+    matched = subscriptions.match("a.b")
+    assert len(matched) == 5
+    assert set(matched) == added
+
+
+def test_a_prefix_that_is_longer_than_the_topic_does_not_concern_it(subscriptions: SubscriptionMap) -> None:
+    short = subscriptions.add("a", PREFIX, Listener(), NOW)
+    subscriptions.add("a.b", PREFIX, Listener(), NOW)
+    assert subscriptions.match("a") == [short]
+
+
+def concerns(topic: str, match: Match, event: str) -> bool:
+    """The rule as an expression, each empty component of a wildcard being one that is not empty."""
+    if match is WILDCARD:
+        return bool(re.fullmatch(r"\.".join(re.escape(it) or "[^.]+" for it in topic.split(".")), event))
+    return bool(re.fullmatch(re.escape(topic) + (".*" if match is PREFIX else ""), event))
+
+
+components = st.sampled_from(["a", "b", "ab"])
+uris = st.lists(components, min_size=1, max_size=3).map(".".join)
+wanted = st.one_of(
+    st.tuples(uris, st.just(EXACT)),
+    st.tuples(
+        st.lists(components | st.just(""), min_size=1, max_size=3).map(".".join), st.sampled_from(Match)
+    ),
+).filter(lambda it: is_pattern(*it))
+changes = st.lists(st.tuples(st.booleans(), wanted, st.integers(0, 2)), max_size=30)
+
+
+@given(changes, st.lists(uris, min_size=1, max_size=5))
+def test_match_equals_a_loop_over_all_that_was_asked_for(
+    changes: list[tuple[bool, tuple[str, Match], int]], events: list[str]
+) -> None:
+    subscriptions, listeners = SubscriptionMap(), [Listener() for _ in range(3)]
+    present: dict[tuple[str, Match], set[Listener]] = {}
+    made: dict[tuple[str, Match], Subscription] = {}
+    for adds, key, who in changes:
+        listener = listeners[who]
+        if adds:
+            made[key] = subscriptions.add(*key, listener, NOW)
+            present.setdefault(key, set()).add(listener)
+        else:
+            id = made[key].id if key in made else 0
+            subscriptions.remove(id, listener)
+            present.get(key, set()).discard(listener)
+    heard = {key: who for key, who in present.items() if who}
+    assert len(subscriptions) == len(heard)
+    for event in events:
+        matched = subscriptions.match(event)
+        assert len(matched) == len(set(matched))
+        assert {(it.topic, it.match): set(it.subscribers) for it in matched} == {
+            key: who for key, who in heard.items() if concerns(*key, event)
+        }
+        assert all(made[key].covers(event) is concerns(*key, event) for key in made)
+
+
+@given(changes)
+def test_when_all_have_left_nothing_is_kept_of_them(
+    changes: list[tuple[bool, tuple[str, Match], int]],
+) -> None:
+    subscriptions, listeners = SubscriptionMap(), [Listener() for _ in range(3)]
+    for _, key, who in changes:
+        subscriptions.add(*key, listeners[who], NOW)
+    for subscription in list(subscriptions):
+        for listener in list(subscription.subscribers):
+            subscriptions.remove(subscription.id, listener)
+    kept = {name: value for name, value in vars(subscriptions).items() if name != "_ids" and len(value)}
+    assert (len(subscriptions), list(subscriptions), kept) == (0, [], {})

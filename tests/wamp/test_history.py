@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.fakes import history, publication, untold
 from tuleaprt.errors import PositionLost
 from tuleaprt.wamp import history as module
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.history import SLOT_BYTES, History
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Audience, Publication
-from tuleaprt.wamp.subscriptions import Subscription
 
 NOW = 1000.0
 A, B, C = "a.a", "a.b", "c"

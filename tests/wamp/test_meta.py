@@ -4,10 +4,10 @@ import pytest
 
 from tests.fakes import KANBAN, MEMBER, Member, Sent, new_realm
 from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.meta import session_details, subscription_details, timestamp
 from tuleaprt.wamp.realm import Realm
-from tuleaprt.wamp.subscriptions import Subscription
 
 NOW = 1000.0
 DETAILS = {"created": "1970-01-01T00:16:40.000000Z", "uri": KANBAN, "match": "exact"}

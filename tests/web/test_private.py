@@ -12,7 +12,7 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import CAMPAIGN, KEY, CountingMetrics, ticket
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.errors import JournalUnavailable
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults
 from tuleaprt.tuleap.inputs import CampaignSeeded
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.wamp.auth import Identity

@@ -1,107 +1,136 @@
-"""What is at one path of a site."""
-
-from typing import Any
+"""What a request says about itself."""
 
 import pytest
-from twisted.internet.defer import Deferred
 
-from tests.conftest import Log, TurningClock
-from tests.fakes import CountingMetrics
-from tests.web.requests import Connection, request
-from tuleaprt import errors
-from tuleaprt.faults import Faults
-from tuleaprt.web.errors import HttpError
-from tuleaprt.web.resource import Leaf
-from tuleaprt.web.site import BoundedSite
+from tuleaprt.web.resource import HttpError, check_request, json_body, no_body
 
 
-class Scripted(Leaf):
-    method = "POST"
-    name = "thing"
+class Asked:
+    """A request with these headers."""
 
-    def __init__(self, faults: Faults) -> None:
-        super().__init__(faults)
-        self.result: Any = b"{}"
-        self.answers: list[HttpError | None] = []
+    def __init__(self, method: str = "POST", length: int | None = 2, **headers: str) -> None:
+        self.method = method.encode()
+        self.length = length
+        self._headers = {
+            name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()
+        }
 
-    async def answer(self, request: Any) -> bytes:
-        if isinstance(self.result, Exception):
-            raise self.result
-        if isinstance(self.result, Deferred):
-            await self.result
+    def header(self, name: bytes) -> bytes | None:
+        return self._headers.get(name)
+
+    def body(self) -> bytes:
         return b"{}"
 
-    def answered(self, error: HttpError | None, seconds: float) -> None:
-        self.answers.append(error)
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        'application/json ; charset="utf-8"',
+        'application/json; Charset="Utf-8"',
+        "application/json;",
+        "application/json; ; charset=utf-8",
+    ],
+)
+def test_json_in_utf_8_is_taken(content_type: str) -> None:
+    assert json_body(Asked(Content_Type=content_type)) == b"{}"
 
 
-class Harness:
-    def __init__(self, clock: TurningClock) -> None:
-        self.metrics = CountingMetrics()
-        self.leaf = Scripted(Faults(self.metrics))
-        self.connection = Connection(
-            BoundedSite(
-                {"message": self.leaf}, clock=clock, timeout=60, max_body=9, faults=Faults(self.metrics)
-            )
-        )
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=iso-8859-1",
+        "application/json; charset='utf-8'",
+        'application/json; charset="utf-8',
+        "application/json; charset=utf-16",
+        "application/json; charset=",
+        "application/json; charset = utf-8",
+        "application/json; charset=utf-8; charset=iso-8859-1",
+        "application/json; charset*=utf-8''utf-8",
+        "application/json; boundary=x",
+        "application/json, application/json",
+        "application/json, text/plain",
+        "application/jsonp",
+        "application/x-www-form-urlencoded",
+        "application/json" + "; " * 8000 + "x",
+        "json",
+        "",
+        "\xff",
+    ],
+)
+def test_body_in_another_type_or_charset_is_refused(content_type: str) -> None:
+    with pytest.raises(HttpError) as refused:
+        json_body(Asked(Content_Type=content_type))
+    assert (refused.value.status, refused.value.code) == (415, "content_type")
+    with pytest.raises(HttpError):
+        no_body(Asked(length=0, Content_Type=content_type))
 
 
-@pytest.fixture
-def harness(clock: TurningClock) -> Any:
-    harness = Harness(clock)
-    yield harness
-    harness.connection.close()
+def test_the_type_may_be_left_out_only_where_that_is_said() -> None:
+    assert json_body(Asked(), must_be_typed=False) == b"{}"
+    with pytest.raises(HttpError):
+        json_body(Asked())
 
 
-def test_an_error_says_what_and_where(harness: Harness) -> None:
-    harness.leaf.result = errors.RefusedMessage("invalid_rights", "Expected `int`", "$.rights.submitter_id")
-    (answer,) = harness.connection.send(request())
-    assert (answer.status, answer.headers["content-type"]) == (422, "application/json")
-    assert answer.json == {
-        "error": {"code": "invalid_rights", "message": "Expected `int`", "path": "$.rights.submitter_id"}
-    }
+@pytest.mark.parametrize("coding", ["identity", "Identity", "", " , identity ,"])
+def test_a_body_that_is_not_encoded_may_say_so(coding: str) -> None:
+    assert json_body(Asked(Content_Type="application/json", Content_Encoding=coding)) == b"{}"
 
 
-def test_a_journal_that_takes_nothing_asks_to_come_back(harness: Harness) -> None:
-    harness.leaf.result = errors.JournalUnavailable()
-    (answer,) = harness.connection.send(request())
-    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+@pytest.mark.parametrize(
+    "coding", ["gzip", "x-gzip", "deflate", "br", "identity, gzip", "identity;q=1", "\xff"]
+)
+def test_encoded_body_is_refused_by_the_name_of_its_header(coding: str) -> None:
+    asked = Asked(length=0, Content_Type="application/json", Content_Encoding=coding)
+    for check in (json_body, no_body):
+        with pytest.raises(HttpError, match="Content-Encoding") as refused:
+            check(asked)
+        assert refused.value.status == 415
+        assert refused.value.headers == {"Accept-Encoding": "identity"}
 
 
-def test_injected_fault_is_a_constant_to_the_peer_and_a_traceback_in_the_log(
-    harness: Harness, log: Log
-) -> None:
-    harness.leaf.result = ZeroDivisionError("s3cr3t")
-    (answer,) = harness.connection.send(request())
-    assert answer.status == 500
-    assert answer.json == {
-        "error": {"code": "internal_error", "message": "an internal error; it has been logged"}
-    }
-    assert log.tracebacks == ["s3cr3t"]
-    assert harness.metrics.internal_errors == 1
+def test_where_no_body_is_read_none_is_taken() -> None:
+    no_body(Asked(length=0))
+    no_body(Asked(length=0, Content_Type="application/json"))
+    for length in (1, None):
+        with pytest.raises(HttpError) as refused:
+            no_body(Asked(length=length))
+        assert (refused.value.status, refused.value.code) == (400, "unexpected_body")
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_not_written(harness: Harness, log: Log) -> None:
-    waiting: Deferred[None] = Deferred()
-    harness.leaf.result = waiting
-    assert harness.connection.send(request()) == []
-    harness.connection.close()
-    waiting.callback(None)
-    assert harness.leaf.answers == [None]
-    assert log.tracebacks == []
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {"Expect": "the-unexpected"}, 417),
+        ("POST", {"Expect": "100-continue, more"}, 417),
+        ("GET", {"Expect": "200-ok"}, 417),
+        ("POST", {"If_Match": "*"}, 412),
+        ("PUT", {"If_Match": '"tag"'}, 412),
+        ("PUT", {"If_None_Match": "*"}, 412),
+        ("DELETE", {"If_Unmodified_Since": "Sun, 01 Mar 2026 00:00:00 GMT"}, 412),
+        ("GET", {"If_Match": '"tag"'}, 412),
+        ("PUT", {"Content_Range": "bytes 0-1/2"}, 400),
+    ],
+)
+def test_what_cannot_be_done_is_refused(method: str, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(HttpError) as refused:
+        check_request(Asked(method, **headers))
+    assert refused.value.status == status
 
 
-def test_answers_are_reported(harness: Harness) -> None:
-    harness.connection.send(request() + request("GET", body=None))
-    first, second = harness.leaf.answers
-    assert first is None
-    assert second is not None
-    assert second.status == 405
-
-
-def test_what_a_request_says_about_itself_is_asked_of_every_path(harness: Harness) -> None:
-    assert [it.status for it in harness.connection.send(request(If_Match="*") + request(Expect="x"))] == [
-        412,
-        417,
-    ]
-    assert [error and error.status for error in harness.leaf.answers] == [412, 417]
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", {}),
+        ("POST", {"Expect": "100-Continue"}),
+        ("GET", {"If_None_Match": '"tag"'}),
+        ("GET", {"If_Modified_Since": "Sun, 01 Mar 2026 00:00:00 GMT"}),
+        ("HEAD", {"If_Match": "*"}),
+        ("GET", {"Range": "bytes=0-1"}),
+    ],
+)
+def test_what_changes_nothing_is_answered(method: str, headers: dict[str, str]) -> None:
+    check_request(Asked(method, **headers))

@@ -9,8 +9,8 @@ from tests.conftest import Log, TurningClock
 from tests.fakes import CountingMetrics
 from tests.heads import hostile_requests
 from tests.web.requests import Answer, Connection, request
-from tuleaprt.faults import Faults
-from tuleaprt.web.health import HealthResource
+from tuleaprt.operations.logs import Faults
+from tuleaprt.web.private import HealthResource
 from tuleaprt.web.resource import Leaf
 from tuleaprt.web.site import BoundedRequest, BoundedSite, PrivateSite
 

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tuleaprt.cli.screen import printable
+from tuleaprt.cli.answers import printable
 from tuleaprt.errors import ConfigError, TuleaprtError
 
 DEBUG = "TULEAPRT_DEBUG"
@@ -69,12 +69,12 @@ def _silence() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     # Twisted and Autobahn take their time to be imported, and Ctrl-C must be quiet meanwhile.
-    from tuleaprt.cli import check, post, sessions, token, version, watch
+    from tuleaprt.cli import installation, post, sessions, token, watch
 
     parser = _Parser(prog="tuleaprt", description="See and direct the real-time server of Tuleap.")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (token.add, watch.add, post.add, sessions.add, check.add_check, version.add_version):
-        add(commands)
+    for command in (token, watch, post, sessions, installation):
+        command.add(commands)
     return parser
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 from autobahn.wamp.exception import ApplicationError
 
-from tuleaprt.cli.answers import read, read_first, read_json, shortened
-from tuleaprt.cli.http import request
-from tuleaprt.cli.screen import BOLD, Screen, printable
+from tuleaprt.cli.answers import BOLD, Screen, printable, read, read_first, read_json, shortened
+from tuleaprt.cli.post import request
 from tuleaprt.cli.session import Session, connect, run
 from tuleaprt.cli.settings import add_session, configuration, private_url, session_settings
 from tuleaprt.errors import CommandFailed, InvalidAnswer

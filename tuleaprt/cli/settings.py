@@ -1,6 +1,8 @@
 """Where the commands find the server, the key and a ticket.
 
 Neither keys nor tickets are ever arguments, where other users of the machine could read them (``ps``).
+
+A ticket as Tuleap makes them (contract 3.1), and an operator's.
 """
 
 import os
@@ -10,10 +12,42 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tuleaprt.cli.tickets import OPERATOR_SECONDS, mint
-from tuleaprt.config import Config
-from tuleaprt.errors import CommandFailed
-from tuleaprt.loading import load
+import jwt
+
+from tuleaprt.configuration.loading import load
+from tuleaprt.configuration.options import Config
+from tuleaprt.errors import CommandFailed, ConfigError
+
+OPERATOR_SECONDS = 3600
+"""How long an operator's ticket may be good."""
+
+
+def mint(
+    config: Config,
+    user_id: int,
+    groups: Iterable[str] = (),
+    *,
+    seconds: float,
+    now: float,
+    is_operator: bool = False,
+    rooms: Iterable[str] | None = None,
+) -> str:
+    """A ticket that is good from ``now`` (seconds since 1970) for so many seconds.
+
+    Raises:
+        ConfigError: the key is none of Tuleap's.
+    """
+    data: dict[str, object] = {"user_id": user_id, "user_rights": list(groups)}
+    if is_operator:
+        data["role"] = "operator"
+    if rooms is not None:
+        data["rooms"] = list(rooms)
+    claims = {"data": data, "exp": now + seconds}
+    try:
+        return jwt.encode(claims, config.key, algorithm=config.realtime.algorithms[0])
+    except jwt.InvalidKeyError:
+        raise ConfigError("the key is none of Tuleap's: it is a public key, a certificate or a JWK") from None
+
 
 CONFIG = "TULEAPRT_CONFIG"
 TICKET = "TICKET"

@@ -3,8 +3,7 @@
 import argparse
 import time
 
-from tuleaprt.cli.settings import add_config, configuration
-from tuleaprt.cli.tickets import OPERATOR_SECONDS, mint
+from tuleaprt.cli.settings import OPERATOR_SECONDS, add_config, configuration, mint
 from tuleaprt.tuleap.topics import parse_id
 
 SECONDS = 1800

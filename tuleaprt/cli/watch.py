@@ -11,8 +11,8 @@ from typing import Any
 from autobahn.wamp.exception import ApplicationError
 from twisted.internet.task import deferLater
 
+from tuleaprt.cli.answers import BOLD, CYAN, DIM, Screen, printable
 from tuleaprt.cli.following import Event, Following, Known
-from tuleaprt.cli.screen import BOLD, CYAN, DIM, Screen, printable
 from tuleaprt.cli.session import EXPIRED, LOST, SHUTDOWN, Ended, Session, connect, run
 from tuleaprt.cli.settings import add_session, session_settings
 from tuleaprt.errors import CommandFailed, Unreachable

@@ -11,17 +11,17 @@ from tuleaprt.errors import (
     RequestError,
     Unavailable,
 )
-from tuleaprt.faults import Faults
 from tuleaprt.journal.journal import Journal, Record
-from tuleaprt.metrics import Metrics
+from tuleaprt.operations.logs import Faults
+from tuleaprt.operations.metrics import Metrics
 from tuleaprt.relay.windows import Clock, Windows
 from tuleaprt.tuleap import inputs
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.commands import Viewing
+from tuleaprt.tuleap.inputs import message_of
 from tuleaprt.tuleap.message import Message
-from tuleaprt.tuleap.operators import message_of
 from tuleaprt.tuleap.publications import publications_for
-from tuleaprt.tuleap.revocations import Revocations
+from tuleaprt.tuleap.ticket import Revocations
 from tuleaprt.tuleap.topics import family_of
 from tuleaprt.wamp.identifiers import publication_id
 from tuleaprt.wamp.publication import Audience, Window

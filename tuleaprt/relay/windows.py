@@ -8,7 +8,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults
 from tuleaprt.tuleap.inputs import GraceEnded, Input, WindowLost, WindowSeen, WindowUnsubscribed
 from tuleaprt.tuleap.presence import Presence
 from tuleaprt.wamp.publication import Window

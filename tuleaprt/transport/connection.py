@@ -12,10 +12,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, LogLevel
 
 from tuleaprt.errors import ProtocolViolation
-from tuleaprt.transport.frames import WireFormat
-from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.outbound import Line
-from tuleaprt.transport.unauthenticated import Guest
+from tuleaprt.transport.connections import Connections
+from tuleaprt.transport.outbound import Outbound
+from tuleaprt.transport.serializers import WireFormat
+from tuleaprt.transport.unauthenticated import Admission
 from tuleaprt.wamp.outlet import MISBEHAVED, End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
@@ -36,12 +36,12 @@ LINGER_SECONDS = 5
 class Connection:
     """What is the same for every transport. The transport says what it is, and how it closes."""
 
-    hub: Hub
+    connections: Connections
     router: Router
     transport: Any
     session: Session | None = None
-    line: Line | None = None
-    guest: Guest | None = None
+    outbound: Outbound | None = None
+    admission: Admission | None = None
     """How it is counted until the client has authenticated."""
     opened_at: float
     """When the TCP connection was made, in seconds since the epoch: the open timeout begins there."""
@@ -68,21 +68,21 @@ class Connection:
 
     # What the transport calls.
 
-    def open(self, line: Line) -> None:
+    def open(self, outbound: Outbound) -> None:
         """The transport's own handshake is done."""
         try:
-            self.line = line
-            self.session = Session(self.router, line, opened=self.opened_at)
-            self.hub.opened(self)
+            self.outbound = outbound
+            self.session = Session(self.router, outbound, opened=self.opened_at)
+            self.connections.opened(self)
         except Exception:
             self.fault("opening a session")
 
     def received(self, payload: bytes) -> None:
         """A whole message has come."""
-        if self.session is None or self.line is None or not self.line.is_open:
+        if self.session is None or self.outbound is None or not self.outbound.is_open:
             return
         try:
-            self._receive(self.session, self.line.format, payload)
+            self._receive(self.session, self.outbound.format, payload)
         except Exception:
             self.fault("answering a message")
 
@@ -95,7 +95,7 @@ class Connection:
 
     def affords_a_frame(self) -> bool:
         """Whether the client may send another frame that is no message: a ping, a pong, a continuation."""
-        now = self.hub.clock.seconds()
+        now = self.connections.clock.seconds()
         if self._frames is None:
             self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, now)
         return self._frames.take(now)
@@ -107,16 +107,16 @@ class Connection:
 
     def fault(self, where: str) -> None:
         """Record the exception that is being handled, and end the connection."""
-        self.hub.faults.record(where)
-        if self.line is not None and self.line.is_open:
+        self.connections.faults.record(where)
+        if self.outbound is not None and self.outbound.is_open:
             self.end(End.FAULT)
         else:
             self.drop()
 
     def shut(self) -> None:
         """Nothing more may be sent, so the session is over, however long the connection takes to go."""
-        if self.line is not None:
-            self.line.shut()
+        if self.outbound is not None:
+            self.outbound.shut()
         if self.session is not None:
             if self._end is None and self.session.parting is not None:
                 # Some answer GOODBYE by closing.
@@ -124,22 +124,22 @@ class Connection:
             try:
                 self.session.lost()
             except Exception:
-                self.hub.faults.record("ending a session")
+                self.connections.faults.record("ending a session")
 
     def closed(self, how: End, detail: str = "") -> None:
         """The TCP connection is gone: ``how``, if nobody here has ended it."""
         try:
             self._closed(how, detail)
         except Exception:
-            self.hub.faults.record("closing a connection")
+            self.connections.faults.record("closing a connection")
 
-    # What its line and the hub call.
+    # What its line and the connections call.
 
     def end(self, end: End, detail: str = "") -> None:
         """Close now, whatever is queued."""
         if self._end is None:
             self._end = (end, detail)
-        if self.line is not None and self.line.is_open:
+        if self.outbound is not None and self.outbound.is_open:
             self.close_now(end)
             if end is End.FLOOD:
                 # He would go on; without his answer the close is over in a second.
@@ -151,18 +151,18 @@ class Connection:
             self._end = (end, "")
         self.drop()
 
-    def count_as(self, guest: Guest) -> None:
-        """Be counted so until the client has authenticated, and go when the lobby says so."""
-        self.guest = guest
-        guest.drop = self._drop_unauthenticated
+    def count_as(self, admission: Admission) -> None:
+        """Be counted so until the client has authenticated, and go when the unauthenticated says so."""
+        self.admission = admission
+        admission.drop = self._drop_unauthenticated
 
     def wake_at(self, when: float) -> None:
         """See to it that the session is woken then."""
         if when != self._armed_for:
             self.disarm()
             if when != math.inf:
-                delay = max(0, when - self.hub.clock.seconds())
-                self._call = self.hub.clock.callLater(delay, self._wake)
+                delay = max(0, when - self.connections.clock.seconds())
+                self._call = self.connections.clock.callLater(delay, self._wake)
             self._armed_for = when
 
     def pause(self, is_paused: bool) -> None:
@@ -183,7 +183,7 @@ class Connection:
     def linger(self) -> None:
         """Reset who does not take his last bytes in time."""
         self.disarm()
-        self._call = self.hub.clock.callLater(LINGER_SECONDS, self._give_up)
+        self._call = self.connections.clock.callLater(LINGER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self._call = None
@@ -210,15 +210,15 @@ class Connection:
         except (ValueError, RecursionError):
             session.violate(ProtocolViolation(f"not {serializer.name}"))
         else:
-            session.receive(raw, self.hub.clock.seconds(), len(payload))
-            if self.guest is not None and session.is_joined:
-                self._leave_the_lobby()
-                self.hub.authenticated(self)
+            session.receive(raw, self.connections.clock.seconds(), len(payload))
+            if self.admission is not None and session.is_joined:
+                self._leave_the_limit()
+                self.connections.authenticated(self)
 
-    def _leave_the_lobby(self) -> None:
-        if self.guest is not None:
-            self.guest.leave()
-            self.guest = None
+    def _leave_the_limit(self) -> None:
+        if self.admission is not None:
+            self.admission.leave()
+            self.admission = None
 
     def _wake(self) -> None:
         self._call = None
@@ -228,26 +228,26 @@ class Connection:
                 self._end = (End.SILENT, "no handshake")
                 self.drop()
             else:
-                self.session.wake(self.hub.clock.seconds())
+                self.session.wake(self.connections.clock.seconds())
         except Exception:
             self.fault("at a session's deadline")
 
     def _closed(self, how: End, detail: str) -> None:
         self.disarm()
-        self._leave_the_lobby()
+        self._leave_the_limit()
         self.shut()
         session, self.session = self.session, None
-        if self.line is not None:
-            self.hub.outboxes.forget(self.line)
+        if self.outbound is not None:
+            self.connections.backpressure.forget(self.outbound)
             # It refers to this: they would wait for Python to find the cycle.
-            self.line = None
+            self.outbound = None
         end, why = self._end or (how, detail)
         if session is None:
             fields = {"event": "connection.refused", "peer": self.peer, "reason": why or end}
             self.connection_log.emit(LogLevel.warn, "{peer} refused: {reason}", **fields)
             return
         user = session.identity.authid if session.id else "-"
-        self.hub.closed(self, end)
+        self.connections.closed(self, end)
         self.connection_log.emit(
             LogLevel.warn if end in MISBEHAVED else LogLevel.info,
             "{peer} closed: {reason}{detail} session={session} user={user}",

@@ -23,11 +23,10 @@ from twisted.logger import Logger, LogLevel
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
-from tuleaprt.addresses import network_of
-from tuleaprt.faults import Faults
+from tuleaprt.operations.logs import Faults, network_of
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.rawsocket import MAGIC
-from tuleaprt.transport.unauthenticated import Guest, Lobby
+from tuleaprt.transport.unauthenticated import Admission, UnauthenticatedLimit
 
 MAX_HEAD = 16_384
 END_OF_HEAD = b"\r\n\r\n"
@@ -48,7 +47,7 @@ class Entrance(Protocol):
     log = Logger()
     transport: Any
     _call: IDelayedCall
-    _guest: Guest
+    _admission: Admission
     _site: Any = None
     _is_refused = False
 
@@ -58,7 +57,7 @@ class Entrance(Protocol):
         self._opened_at = factory.clock.seconds()
         self._call = factory.clock.callLater(factory.open_timeout, self._refuse, "the open timeout is over")
         peer = network_of(getattr(self.transport.getPeer(), "host", ""))
-        self._guest = factory.lobby.enter(peer, self._drop)
+        self._admission = factory.unauthenticated.enter(peer, self._drop)
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:
@@ -91,7 +90,7 @@ class Entrance(Protocol):
                 self._let_the_site_answer(site)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._guest.leave()
+        self._admission.leave()
         if self._call.active():
             self._call.cancel()
         if self._site is not None:
@@ -105,7 +104,7 @@ class Entrance(Protocol):
         self.transport.loseConnection()
 
     def _drop(self, why: str) -> None:
-        """Called by the lobby: nothing of it may stay, not for a moment."""
+        """Called by the unauthenticated: nothing of it may stay, not for a moment."""
         self._note_refusal(why)
         self.transport.abortConnection()
 
@@ -132,9 +131,9 @@ class Entrance(Protocol):
         protocol: Any = factory.buildProtocol(transport.getPeer())
         if isinstance(protocol, Connection):
             protocol.opened_at = self._opened_at
-            protocol.count_as(self._guest)
+            protocol.count_as(self._admission)
         else:
-            self._guest.leave()
+            self._admission.leave()
         # Over TLS it is the wrapper that knows the protocol.
         if isinstance(transport, ProtocolWrapper):
             transport.wrappedProtocol = protocol
@@ -165,7 +164,7 @@ class EntranceFactory(Factory):
         clock: IReactorTime,
         faults: Faults,
         open_timeout: float,
-        lobby: Lobby,
+        unauthenticated: UnauthenticatedLimit,
     ) -> None:
         self.websockets = websockets
         self.site = site
@@ -173,4 +172,4 @@ class EntranceFactory(Factory):
         self.clock = clock
         self.faults = faults
         self.open_timeout = open_timeout
-        self.lobby = lobby
+        self.unauthenticated = unauthenticated

@@ -7,7 +7,7 @@ There are two lanes, each in its own order, and each has a slice in every turn. 
 to many receivers or of many bytes, and for whatever would overtake one of those on its way to the same
 session. All else takes the quick one, so that a large board does not hold up the others. A job of the long
 lane waits until what was queued before it in the quick one has been done, and while too much waits for
-readers (outboxes.py).
+readers (backpressure.py).
 """
 
 from collections import Counter, deque
@@ -17,19 +17,18 @@ from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from tuleaprt.faults import Faults
-from tuleaprt.metrics import Metrics
-from tuleaprt.transport.frames import WireFormat, event_frame
-from tuleaprt.transport.outboxes import Outboxes
-from tuleaprt.wamp.broker import Answer, Dispatch
+from tuleaprt.operations.logs import Faults
+from tuleaprt.operations.metrics import Metrics
+from tuleaprt.transport.outbound import Backpressure
+from tuleaprt.transport.serializers import WireFormat, event_frame
+from tuleaprt.wamp.broker import Answer, Dispatch, Subscription
 from tuleaprt.wamp.outlet import End
-from tuleaprt.wamp.subscriptions import Subscription
 
 SLICE = 250
 """Receivers between two looks at the network: about 2 ms."""
 
 LONG_BYTES = 4_194_304
-"""How much may be put into outboxes at once."""
+"""How much may be put into backpressure at once."""
 
 HOLD_SECONDS = 0.02
 """How long the long lane waits before it looks again whether readers have made room."""
@@ -83,9 +82,11 @@ _Lane = deque[_Delivery | _Action]
 class Fanout:
     """Owns the delayed call that drives it, from the first thing queued to the last thing done."""
 
-    def __init__(self, clock: IReactorTime, *, outboxes: Outboxes, metrics: Metrics, faults: Faults) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, backpressure: Backpressure, metrics: Metrics, faults: Faults
+    ) -> None:
         self._clock = clock
-        self._outboxes = outboxes
+        self._backpressure = backpressure
         self._metrics = metrics
         self._faults = faults
         self._numbers = count()
@@ -159,7 +160,7 @@ class Fanout:
         self._is_held = False
         self._is_working = True
         self._serve(self._quick)
-        may_go_on = not self._outboxes.is_full or self._outboxes.has_room(self._clock.seconds())
+        may_go_on = not self._backpressure.is_full or self._backpressure.has_room(self._clock.seconds())
         if may_go_on:
             self._serve(self._long)
         self._is_working = False
@@ -178,7 +179,7 @@ class Fanout:
         budget = SLICE
         while lane and budget > 0:
             if lane is self._long and (
-                self._outboxes.is_full or (self._quick and self._quick[0].number < lane[0].number)
+                self._backpressure.is_full or (self._quick and self._quick[0].number < lane[0].number)
             ):
                 break
             job = lane.popleft()
@@ -206,22 +207,22 @@ class Fanout:
     def _send(self, job: _Delivery, most: int) -> int:
         """Send to the next receivers, and say how many have had their turn."""
         now = self._clock.seconds()
-        dispatch, outboxes = job.dispatch, self._outboxes
+        dispatch, backpressure = job.dispatch, self._backpressure
         served = sent = 0
         answers = dispatch.answers(islice(job.rest, min(most, job.left)), now)
         for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
             served += 1
             if answer is not None:
-                line = session.outlet
-                frame = answer.frames.get(line.format) or event_frame(dispatch, answer, line.format)
+                outbound = session.outlet
+                frame = answer.frames.get(outbound.format) or event_frame(dispatch, answer, outbound.format)
                 try:
-                    line.write(frame)
+                    outbound.write(frame)
                     sent += 1
                 except Exception:
                     # One receiver's fault is not the others'.
                     self._faults.record("sending to a receiver")
-                    line.close(End.FAULT)
-                if outboxes.is_full and job.is_long:
+                    outbound.close(End.FAULT)
+                if backpressure.is_full and job.is_long:
                     break
         job.left -= served
         if dispatch.is_counted:

@@ -21,11 +21,13 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from tuleaprt.addresses import network_of
-from tuleaprt.config import WebSocket
+from tuleaprt.configuration.options import WebSocket
 from tuleaprt.errors import ProtocolViolation
+from tuleaprt.operations.logs import network_of
 from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.frames import (
+from tuleaprt.transport.connections import Connections
+from tuleaprt.transport.outbound import LimitedOutbound, Outbound
+from tuleaprt.transport.serializers import (
     RAWSOCKET_FORMATS,
     RAWSOCKET_HEADER,
     RAWSOCKET_LONGEST,
@@ -34,9 +36,7 @@ from tuleaprt.transport.frames import (
     RAWSOCKET_PONG,
     rawsocket_frame,
 )
-from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.outbound import LimitedLine, Line
-from tuleaprt.transport.unauthenticated import Lobby
+from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.router import Router
 
@@ -67,9 +67,9 @@ class RawSocketConnection(Connection, Protocol):
 
     def connectionMade(self) -> None:
         self.peer = peer2str(self.transport)
-        if self.guest is None:
+        if self.admission is None:
             network = network_of(getattr(self.transport.getPeer(), "host", ""))
-            self.count_as(self.factory.lobby.enter(network, self._drop_unauthenticated))
+            self.count_as(self.factory.unauthenticated.enter(network, self._drop_unauthenticated))
         self.wake_at(self.opened_at + self.router.open_timeout)
         try:
             self.bound_reads()
@@ -83,7 +83,7 @@ class RawSocketConnection(Connection, Protocol):
             return
         self._buffer += data
         try:
-            if self.line is None and len(self._buffer) >= HANDSHAKE:
+            if self.outbound is None and len(self._buffer) >= HANDSHAKE:
                 handshake = bytes(self._buffer[:HANDSHAKE])
                 del self._buffer[:HANDSHAKE]
                 self._shake_hands(handshake)
@@ -92,16 +92,16 @@ class RawSocketConnection(Connection, Protocol):
             self.fault("reading a RawSocket")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.line is None:
+        if self.outbound is None:
             self.closed(End.REFUSED, "no RawSocket handshake")
         else:
             self.closed(End.LOST)
 
     def close_now(self, end: End) -> None:
-        assert self.line is not None
+        assert self.outbound is not None
         reason = FAREWELLS.get(end)
         if reason is not None and self.session is not None and self.session.is_joined:
-            self.line.write(self.line.format.frame(wamp.Goodbye(reason).marshal()))
+            self.outbound.write(self.outbound.format.frame(wamp.Goodbye(reason).marshal()))
         self._lose()
 
     def drop(self) -> None:
@@ -135,13 +135,13 @@ class RawSocketConnection(Connection, Protocol):
             self._refuse(RESERVED_BITS, "reserved octets in the handshake")
         elif format is None:
             self._refuse(NO_SUCH_SERIALIZER, "no common serializer")
-        elif self.hub.is_full or self.hub.is_shut_down:
+        elif self.connections.is_full or self.connections.is_shut_down:
             self._refuse(TOO_MANY_CONNECTIONS, "too many are connected, or the server is shutting down")
         else:
-            ours = max(0, min(15, self.hub.max_message_size.bit_length() - 10))
+            ours = max(0, min(15, self.connections.max_message_size.bit_length() - 10))
             self.transport.write(bytes([MAGIC, ours << 4 | format.serializer.rawsocket_id, 0, 0]))
             longest = min(2 ** (9 + (asked >> 4)), RAWSOCKET_LONGEST)
-            self.open(LimitedLine(self, format, longest=longest, header=RAWSOCKET_HEADER))
+            self.open(LimitedOutbound(self, format, longest=longest, header=RAWSOCKET_HEADER))
 
     def _refuse(self, error: int | None, why: str) -> None:
         self._end = (End.REFUSED, why)
@@ -151,29 +151,31 @@ class RawSocketConnection(Connection, Protocol):
 
     def _read_frames(self) -> None:
         buffer = self._buffer
-        while self.line is not None and self.line.is_open and len(buffer) >= RAWSOCKET_HEADER:
+        while self.outbound is not None and self.outbound.is_open and len(buffer) >= RAWSOCKET_HEADER:
             type, length = buffer[0], int.from_bytes(buffer[1:RAWSOCKET_HEADER])
             if type > RAWSOCKET_PONG:
                 self.violated(ProtocolViolation("an unknown type of frame"))
-            elif length > self.hub.max_message_size:
-                self.violated(ProtocolViolation(f"a message of more than {self.hub.max_message_size} bytes"))
+            elif length > self.connections.max_message_size:
+                self.violated(
+                    ProtocolViolation(f"a message of more than {self.connections.max_message_size} bytes")
+                )
             elif len(buffer) < RAWSOCKET_HEADER + length:
                 return
             else:
                 payload = bytes(buffer[RAWSOCKET_HEADER : RAWSOCKET_HEADER + length])
                 del buffer[: RAWSOCKET_HEADER + length]
-                self._read_frame(self.line, type, payload)
+                self._read_frame(self.outbound, type, payload)
 
-    def _read_frame(self, line: Line, type: int, payload: bytes) -> None:
+    def _read_frame(self, outbound: Outbound, type: int, payload: bytes) -> None:
         if type == RAWSOCKET_MESSAGE:
             self.received(payload)
         elif not self.affords_a_frame():
             self.end(End.FLOOD)
         elif type == RAWSOCKET_PING:
-            if line.is_behind():
+            if outbound.is_behind():
                 self.end(End.SLOW)
             else:
-                line.write(rawsocket_frame(payload, RAWSOCKET_PONG))
+                outbound.write(rawsocket_frame(payload, RAWSOCKET_PONG))
 
 
 class RawSocketFactory(Factory):
@@ -181,15 +183,22 @@ class RawSocketFactory(Factory):
 
     noisy = False
 
-    def __init__(self, hub: Hub, router: Router, options: WebSocket, *, lobby: Lobby) -> None:
-        self.hub = hub
+    def __init__(
+        self,
+        connections: Connections,
+        router: Router,
+        options: WebSocket,
+        *,
+        unauthenticated: UnauthenticatedLimit,
+    ) -> None:
+        self.connections = connections
         self.router = router
         self.options = options
-        self.lobby = lobby
+        self.unauthenticated = unauthenticated
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         connection = RawSocketConnection()
         connection.factory = self
-        connection.hub, connection.router = self.hub, self.router
-        connection.opened_at = self.hub.clock.seconds()
+        connection.connections, connection.router = self.connections, self.router
+        connection.opened_at = self.connections.clock.seconds()
         return connection

@@ -3,12 +3,23 @@
 twisted.web and Autobahn read more than the grammar allows, and Autobahn takes other octets than CR LF for
 the end of a line. What does not fit the grammar is refused before Autobahn reads it. The texts are constants:
 what the peer has sent is neither sent back nor logged.
+
+Whom a proxy speaks for: ``X-Forwarded-For``. It names the client in the log, to operators and to limits.
+
+Each proxy appends the address of whoever it was asked by. So the header is read from its right end: as long
+as the addresses are those of known proxies, these have written what is left of them, and the first other
+address is the client. Whatever is further left the client may have written himself.
+
+Which web pages may open a WebSocket (RFC 6454; RFC 6455, 10.2).
 """
 
 import re
-from collections.abc import Sequence
-from ipaddress import IPv6Address
+from collections.abc import Collection, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tuleaprt.errors import ConfigError
 
 LARGEST_PORT = 65_535
 
@@ -85,3 +96,116 @@ def check_handshake(head: bytes) -> None:
         raise InvalidHead("the only expectation is 100-continue")
     if not all(map(_VERSION.fullmatch, fields.get(b"sec-websocket-version", []))):
         raise InvalidHead("the Sec-WebSocket-Version header is malformed")
+
+
+MAX_PROXIES = 10
+LONGEST_ADDRESS = 45
+LOCAL = (ip_address("127.0.0.1"), ip_address("::1"))
+
+# Not from Autobahn's headers: it takes other octets, too, for the end of a line, so what the proxy has passed
+# on as part of a value may be a header there.
+_HEADER = re.compile(rb"(?<=\r\n)x-forwarded-for:([^\r\n]*)", re.IGNORECASE)
+
+Address = IPv4Address | IPv6Address
+Proxies = tuple[IPv4Network | IPv6Network, ...]
+
+
+def known_proxies(texts: Iterable[str]) -> Proxies:
+    """
+    Raises:
+        ConfigError: one of the texts is neither an address nor a network.
+    """
+    try:
+        return tuple(ip_network(text) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"[websocket] forwarded_for: {error}") from None
+
+
+def client_of(peer: str | None, head: bytes, proxies: Proxies) -> str | None:
+    """The address of the client that a peer names in the head of its request, if the peer is to be believed.
+
+    ``peer`` is its address; None: a Unix socket, which is believed where a loopback address is.
+    """
+    addresses = LOCAL if peer is None else (_address(peer),)
+    if not any(_is_known(it, proxies) for it in addresses):
+        return None
+    for text in reversed(b",".join(_HEADER.findall(head)).split(b",")[-MAX_PROXIES:]):
+        address = _address(text.strip(b" \t").decode("latin-1"))
+        if address is None:
+            return None
+        if not _is_known(address, proxies):
+            return str(address)
+    return None
+
+
+def _is_known(address: Address | None, proxies: Proxies) -> bool:
+    return address is not None and any(address in network for network in proxies)
+
+
+def _address(text: str) -> Address | None:
+    """None for what is no address; the zone of one may be any text, and names no client."""
+    if len(text) > LONGEST_ADDRESS or "%" in text:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of a page, the port always present."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def parse_origin(text: str) -> Origin | None:
+    """``https://tuleap.example.com[:port]``; None for anything else, ``null`` included."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    default = _DEFAULT_PORTS.get(parts.scheme)
+    if default is None or not parts.hostname or text != f"{text[: len(parts.scheme)]}://{parts.netloc}":
+        return None
+    if "@" in parts.netloc:
+        return None
+    return Origin(parts.scheme, parts.hostname, default if port is None else port)
+
+
+def allowed_origins(texts: Collection[str]) -> frozenset[Origin]:
+    """
+    Raises:
+        ConfigError: one of the texts is no origin.
+    """
+    origins = {text: parse_origin(text) for text in texts}
+    if wrong := [text for text, origin in origins.items() if origin is None]:
+        raise ConfigError(
+            *(
+                f"[websocket] allowed_origins: {text!r} is not of the form https://host[:port]"
+                for text in wrong
+            )
+        )
+    return frozenset(origin for origin in origins.values() if origin is not None)
+
+
+def origin_is_allowed(text: str, host: str, allowed: Collection[Origin], scheme: str | None = None) -> bool:
+    """Whether a page of this Origin header may connect; with no list, only to the host that it came from.
+
+    ``host`` is the Host header. It need not name the port where that is the default of the page's scheme:
+    TLS may end at a proxy in front. Where it ends here, ``scheme`` is ``https``: a page that came without
+    TLS, and that anybody on the way may have written, is of another origin.
+    """
+    origin = parse_origin(text)
+    if origin is None:
+        return False
+    if allowed:
+        return origin in allowed
+    own = parse_origin(f"{scheme or origin.scheme}://{host.strip()}")
+    return own == origin

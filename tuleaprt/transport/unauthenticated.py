@@ -2,65 +2,127 @@
 
 When there are more than the limit, the oldest connection of the address that has most of them is dropped. The
 newest is never refused: an address that opens many connections only loses its own.
+
+What each of many owners has of something that they share, and which item the largest owner is to lose.
+
+Each change and each question takes constant time; the memory is proportional to the number of items.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
-from tuleaprt.transport.shares import Shares
+Owner = TypeVar("Owner", bound=Hashable)
+Item = TypeVar("Item", bound=Hashable)
 
 
-class Guest:
+class Shares(Generic[Owner, Item]):
+    """Items by their owners. An item has one owner, and comes once."""
+
+    def __init__(self) -> None:
+        self._items: dict[Owner, dict[Item, None]] = {}
+        """Of each owner the items, oldest first."""
+        self._owners: dict[int, dict[Owner, None]] = {}
+        """The owners by the number of their items, each number in the order in which they came to have it."""
+        self._most = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, owner: Owner, item: Item) -> None:
+        items = self._items.setdefault(owner, {})
+        items[item] = None
+        self._count += 1
+        self._rank(owner, len(items) - 1, len(items))
+
+    def remove(self, owner: Owner, item: Item) -> None:
+        """
+        Raises:
+            KeyError: this owner does not have it.
+        """
+        items = self._items[owner]
+        del items[item]
+        self._count -= 1
+        self._rank(owner, len(items) + 1, len(items))
+        if not items:
+            del self._items[owner]
+
+    def surplus(self) -> tuple[Owner, Item]:
+        """The oldest item of an owner that has as many as any other.
+
+        Raises:
+            KeyError: there are no items.
+        """
+        owner = next(iter(self._owners[self._most]))
+        return owner, next(iter(self._items[owner]))
+
+    def _rank(self, owner: Owner, before: int, now: int) -> None:
+        if before:
+            del self._owners[before][owner]
+        if now:
+            self._owners.setdefault(now, {})[owner] = None
+        self._most = max(self._most, now)
+        if before and not self._owners[before]:
+            del self._owners[before]
+            if before == self._most:
+                # Its owner has one item less now, and no owner has more than that.
+                self._most = now
+
+
+class Admission:
     """A connection that has not authenticated yet. ``drop`` is told why, for the log."""
 
-    __slots__ = ("_lobby", "drop", "network")
+    __slots__ = ("_unauthenticated", "drop", "network")
 
-    def __init__(self, lobby: "Lobby", network: str, drop: Callable[[str], None]) -> None:
-        self._lobby = lobby
+    def __init__(
+        self, unauthenticated: "UnauthenticatedLimit", network: str, drop: Callable[[str], None]
+    ) -> None:
+        self._unauthenticated = unauthenticated
         self.network = network
         self.drop = drop
 
     def leave(self) -> None:
         """It has authenticated, or is gone; doing so again changes nothing."""
-        self._lobby.leave(self)
+        self._unauthenticated.leave(self)
 
     def move(self, network: str) -> None:
         """Its client is known now to be another than the peer, which is a proxy."""
         if network != self.network:
-            self._lobby.move(self, network)
+            self._unauthenticated.move(self, network)
 
 
-class Lobby:
+class UnauthenticatedLimit:
     """One for each kind of endpoint. ``most``: the limit. ``dropped`` is called for each that had to go."""
 
     def __init__(self, most: int, dropped: Callable[[], None] = lambda: None) -> None:
         self.most = most
         self._dropped = dropped
-        self._guests: set[Guest] = set()
-        self._shares: Shares[str, Guest] = Shares()
+        self._admissions: set[Admission] = set()
+        self._shares: Shares[str, Admission] = Shares()
 
     @property
     def inside(self) -> int:
-        return len(self._guests)
+        return len(self._admissions)
 
-    def enter(self, network: str, drop: Callable[[str], None]) -> Guest:
+    def enter(self, network: str, drop: Callable[[str], None]) -> Admission:
         """``network``: the address that the connection counts for (addresses.py)."""
-        guest = Guest(self, network, drop)
-        self._guests.add(guest)
-        self._shares.add(network, guest)
+        admission = Admission(self, network, drop)
+        self._admissions.add(admission)
+        self._shares.add(network, admission)
         while self.inside > self.most:
             owner, surplus = self._shares.surplus()
             self.leave(surplus)
             self._dropped()
             surplus.drop(f"too many connections without a ticket from {owner or 'a Unix socket'}")
-        return guest
+        return admission
 
-    def leave(self, guest: Guest) -> None:
-        if guest in self._guests:
-            self._guests.remove(guest)
-            self._shares.remove(guest.network, guest)
+    def leave(self, admission: Admission) -> None:
+        if admission in self._admissions:
+            self._admissions.remove(admission)
+            self._shares.remove(admission.network, admission)
 
-    def move(self, guest: Guest, network: str) -> None:
-        if guest in self._guests:
-            self._shares.remove(guest.network, guest)
-            self._shares.add(network, guest)
-            guest.network = network
+    def move(self, admission: Admission, network: str) -> None:
+        if admission in self._admissions:
+            self._shares.remove(admission.network, admission)
+            self._shares.add(network, admission)
+            admission.network = network

@@ -8,17 +8,15 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IAddress
 
-from tuleaprt.addresses import network_of
-from tuleaprt.config import WebSocket
+from tuleaprt.configuration.options import WebSocket
 from tuleaprt.errors import ProtocolViolation
-from tuleaprt.faults import is_of_a_parser
+from tuleaprt.operations.logs import is_of_a_parser, network_of
+from tuleaprt.transport.autobahn import ServerProtocol, prepared
 from tuleaprt.transport.connection import Connection
-from tuleaprt.transport.forwarded import client_of, known_proxies
-from tuleaprt.transport.frames import WEBSOCKET_FORMATS
-from tuleaprt.transport.hub import Hub
-from tuleaprt.transport.lean import LeanProtocol, prepared
-from tuleaprt.transport.outbound import Line
-from tuleaprt.transport.request_headers import InvalidHead, check_handshake
+from tuleaprt.transport.connections import Connections
+from tuleaprt.transport.outbound import Outbound
+from tuleaprt.transport.request_headers import InvalidHead, check_handshake, client_of, known_proxies
+from tuleaprt.transport.serializers import WEBSOCKET_FORMATS
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.router import Router
 
@@ -60,7 +58,7 @@ Allows = Callable[[str, str], bool]
 """Whether a page of this Origin may connect to this Host, both as their headers have them."""
 
 
-class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
+class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
     """Autobahn calls it by the names that it gives; what is ours has names of our own."""
 
     factory: "WebSocketFactory"
@@ -73,7 +71,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
             super().connectionMade()
             self.bound_reads()
         except Exception:
-            self.hub.faults.record("accepting a WebSocket")
+            self.connections.faults.record("accepting a WebSocket")
             self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
@@ -99,7 +97,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
             raise
         except Exception:
             # Autobahn would answer with the text of the error, and tell nobody else.
-            self.hub.faults.record("answering a handshake")
+            self.connections.faults.record("answering a handshake")
             self._end = (End.FAULT, "")
             raise ConnectionDeny(ConnectionDeny.INTERNAL_SERVER_ERROR, "internal error") from None
         return self._subprotocol
@@ -120,11 +118,11 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         super().failHandshake(reason, code, [*(responseHeaders or ()), *_HEADERS.get(code, ())])
 
     def onOpen(self) -> None:
-        self.open(Line(self, WEBSOCKET_FORMATS[self._subprotocol]))
+        self.open(Outbound(self, WEBSOCKET_FORMATS[self._subprotocol]))
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        assert self.line is not None
-        if isBinary == self.line.format.serializer.is_binary:
+        assert self.outbound is not None
+        if isBinary == self.outbound.format.serializer.is_binary:
             self.received(payload)
         else:
             kind = "binary" if isBinary else "text"
@@ -149,13 +147,13 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         super().onAutoPingTimeout()
 
     def onPing(self, payload: bytes) -> None:
-        if self.line is not None and self.line.is_behind():
+        if self.outbound is not None and self.outbound.is_behind():
             self.end(End.SLOW)
         else:
             super().onPing(payload)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        if self.line is None:
+        if self.outbound is None:
             self.closed(End.REFUSED, "no WebSocket handshake")
         elif self.failedByMe:
             self.closed(End.VIOLATION, f"WebSocket, close code {self.localCloseCode}")
@@ -165,8 +163,8 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Called by Autobahn for all that it sends itself."""
         super().sendData(data)
-        if self.line is not None:
-            self.line.recheck()
+        if self.outbound is not None:
+            self.outbound.recheck()
 
     def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
         self.shut()
@@ -204,7 +202,7 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
             self.fault("reading a WebSocket")
         elif self.state == CONNECTING:
             self._refuse("this cannot be read")
-        elif self.line is not None and self.line.is_open:
+        elif self.outbound is not None and self.outbound.is_open:
             self.end(End.VIOLATION, "this cannot be read")
         else:
             self.drop()
@@ -214,8 +212,8 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         peer = getattr(self.transport.getPeer(), "host", None)
         if client := client_of(peer, self.http_request_data, self.factory.proxies):
             self.peer = f"{client} via {self.peer}"
-            if self.guest is not None:
-                self.guest.move(network_of(client))
+            if self.admission is not None:
+                self.admission.move(network_of(client))
 
     def _accept(self, request: ConnectionRequest) -> str:
         """The subprotocol of a handshake.
@@ -223,9 +221,9 @@ class WebSocketConnection(Connection, LeanProtocol):  # type: ignore[misc]
         Raises:
             ConnectionDeny: with the HTTP status of the refusal.
         """
-        if self.hub.is_shut_down:
+        if self.connections.is_shut_down:
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "this server is shutting down")
-        if self.hub.is_full:
+        if self.connections.is_full:
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "too many are connected")
         if request.path != PATH:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "not found")
@@ -248,9 +246,11 @@ class WebSocketFactory(WebSocketServerFactory):
 
     noisy = False
 
-    def __init__(self, hub: Hub, router: Router, options: WebSocket, *, allows: Allows) -> None:
-        super().__init__(server="", reactor=hub.clock)
-        self.hub = hub
+    def __init__(
+        self, connections: Connections, router: Router, options: WebSocket, *, allows: Allows
+    ) -> None:
+        super().__init__(server="", reactor=connections.clock)
+        self.connections = connections
         self.router = router
         self.allows = allows
         self.proxies = known_proxies(options.forwarded_for)
@@ -259,16 +259,16 @@ class WebSocketFactory(WebSocketServerFactory):
             versions=[13],
             webStatus=False,
             failByDrop=False,
-            maxFramePayloadSize=hub.max_message_size,
-            maxMessagePayloadSize=hub.max_message_size,
+            maxFramePayloadSize=connections.max_message_size,
+            maxMessagePayloadSize=connections.max_message_size,
             openHandshakeTimeout=0,
             autoPingInterval=options.ping_interval,
             autoPingTimeout=options.ping_timeout,
         )
 
     def limit_messages(self) -> None:
-        """Hold those who connect from now on to what the hub has as the longest message."""
-        longest = self.hub.max_message_size
+        """Hold those who connect from now on to what the connections has as the longest message."""
+        longest = self.connections.max_message_size
         self.setProtocolOptions(maxFramePayloadSize=longest, maxMessagePayloadSize=longest)
 
     def setProtocolOptions(self, **options: Any) -> None:  # type: ignore[override]
@@ -277,6 +277,6 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         connection = self._connection_class()
-        connection.hub, connection.router = self.hub, self.router
-        connection.opened_at = self.hub.clock.seconds()
+        connection.connections, connection.router = self.connections, self.router
+        connection.opened_at = self.connections.clock.seconds()
         return connection

@@ -11,9 +11,27 @@ user may subscribe (an empty list: none). ``iat`` and ``nbf`` (RFC 7519) are opt
 PyJWT checks the form and the signature; what the claims say, and whether it is good at this time, is checked
 here. Sessions end a little before their tickets do, each by another while, so that not all who came together
 have to come back together.
+
+The keys that tickets may be signed with: Tuleap writes a new one at every deploy of a site.
+
+A page holds a ticket of the key before the change until it ends, so that key stays good for as long.
+
+Revoked tickets: those that a user held when an administrator revoked them.
+
+A ticket with ``iat`` says when it was made. A ticket without one says only when it ends, so it is taken
+to have been made one longest lifetime before that, as Tuleap's are. The clock that made the ticket may
+differ from the clock that recorded the revocation by ``MAX_CLOCK_SKEW`` in either direction, and each
+comparison allows for it to the side of refusing:
+
+* with ``iat``, a ticket is refused if ``iat <= revoked_at + MAX_CLOCK_SKEW``;
+* without, it is refused if ``exp <= revoked_at + max_lifetime + MAX_CLOCK_SKEW``, and while it ends further
+  away than a ticket of the longest lifetime can: then ``exp`` does not say how old it is.
+
+A revocation is remembered for the longest lifetime and the skew: by then each of Tuleap's tickets that
+it meant has ended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
@@ -24,10 +42,65 @@ import msgspec
 from jwt.algorithms import HMACAlgorithm
 
 from tuleaprt.errors import ConfigError, TicketExpired, TicketRefused
-from tuleaprt.tuleap.keys import KeyRing
-from tuleaprt.tuleap.revocations import MAX_CLOCK_SKEW, Revocations
 from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
+
+FORMER_KEYS = 4
+"""How many are kept: a ticket with a wrong signature is tried with each."""
+
+
+class KeyRing:
+    """The newest key and the former ones that are still good. A value; times are in seconds."""
+
+    __slots__ = ("_former", "newest")
+
+    def __init__(self, newest: bytes, former: tuple[tuple[bytes, float], ...] = ()) -> None:
+        self.newest = newest
+        self._former = former
+
+    def changed(self, key: bytes, now: float, seconds: float) -> "KeyRing":
+        """The ring after a change at this time, with the key before good for so long; itself, if none."""
+        if key == self.newest:
+            return self
+        kept = [(it, until) for it, until in self._former if until > now and it != key]
+        return KeyRing(key, ((self.newest, now + seconds), *kept)[:FORMER_KEYS])
+
+    def former(self, now: float) -> Iterator[bytes]:
+        """Those that are good at this time, the last one first."""
+        return (key for key, until in self._former if until > now)
+
+    def __repr__(self) -> str:
+        return f"<KeyRing of {1 + len(self._former)}>"
+
+
+MAX_CLOCK_SKEW = 60
+"""The largest difference, in seconds, between the clock that makes tickets and the server's clock."""
+
+
+class Revocations:
+    """Times are in seconds since the epoch, by the clock of the records."""
+
+    def __init__(self, max_lifetime: float) -> None:
+        self._longest = max_lifetime + MAX_CLOCK_SKEW
+        self._revoked_at: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._revoked_at)
+
+    def revoke(self, user_id: int, at: float) -> None:
+        """Refuse the tickets that this user has."""
+        self._revoked_at = {user: it for user, it in self._revoked_at.items() if it + self._longest > at}
+        self._revoked_at[user_id] = max(at, self._revoked_at.get(user_id, at))
+
+    def refuse(self, user_id: int, exp: float, now: float, iat: float | None = None) -> bool:
+        """Whether a ticket of this user with this ``exp``, and this ``iat`` if it has one, is refused."""
+        revoked_at = self._revoked_at.get(user_id)
+        if revoked_at is None or now >= revoked_at + self._longest:
+            return False
+        if iat is not None:
+            return iat <= revoked_at + MAX_CLOCK_SKEW
+        return exp <= revoked_at + self._longest or exp > now + self._longest
+
 
 _HASHES = {"HS256": HMACAlgorithm.SHA256, "HS384": HMACAlgorithm.SHA384, "HS512": HMACAlgorithm.SHA512}
 

@@ -6,12 +6,16 @@
     room_id "testmanagement_9"   ↔  org.tuleap.testmanagement.9
 
 An id is a canonical decimal number from 1 to 2^53-1, in ASCII digits. Source: contract 1.2.
+
+What Tuleap lets a session do.
 """
 
 import re
 from enum import StrEnum
 
 from tuleaprt.errors import RefusedMessage
+from tuleaprt.wamp.auth import Identity, Role
+from tuleaprt.wamp.identifiers import Match
 
 MAX_ID = 2**53 - 1
 _ID = re.compile(r"[1-9][0-9]{0,15}")
@@ -70,3 +74,14 @@ def parse_id(value: int | str) -> int | None:
     if isinstance(value, str):
         value = int(value) if _ID.fullmatch(value) else 0
     return value if 0 < value <= MAX_ID and value is not True else None
+
+
+class RoomPolicy:
+    """A Policy: users subscribe to rooms, to those of their ticket if it lists any; operators to anything."""
+
+    def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool:
+        if identity.role is Role.OPERATOR:
+            return True
+        if match is not Match.EXACT or room_id(topic) is None:
+            return False
+        return identity.topics is None or topic in identity.topics

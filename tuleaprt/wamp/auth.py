@@ -1,4 +1,10 @@
-"""Who a session is, and the seams through which the router asks what it may do."""
+"""The groups of each user: those of the ticket of his that ends last, in all his sessions.
+
+Of two that end together it is the one that was shown later. It gives the groups until its end, even when the
+session that has shown it ends before. Operators' tickets take no part: each is its session's own.
+
+Who a session is, and the seams through which the router asks what it may do.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,3 +66,45 @@ class Policy(Protocol):
     """Says what a session may do."""
 
     def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool: ...
+
+
+Groups = frozenset[str]
+
+FEW = 1000
+"""So many are kept without looking whether they have ended."""
+
+
+class Credentials:
+    """What users have shown. Times are in seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self._latest: dict[int, tuple[float, Groups]] = {}
+        self._enough = FEW
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    def groups_of(self, user_id: int) -> Groups | None:
+        """What the sessions of a user have; None: he has shown nothing yet, or too long ago."""
+        latest = self._latest.get(user_id)
+        return None if latest is None else latest[1]
+
+    def show(self, identity: Identity, now: float) -> Groups:
+        """The groups of whoever has just shown the ticket of this identity."""
+        if identity.role is not Role.USER:
+            return identity.groups
+        exp, groups = self._latest.get(identity.user_id, (now, frozenset()))
+        if identity.exp < exp:
+            return groups
+        self._latest[identity.user_id] = identity.exp, identity.groups
+        if len(self._latest) > self._enough:
+            self._forget_the_ended(now)
+        return identity.groups
+
+    def forget(self, user_id: int) -> None:
+        """The tickets of this user are good no more."""
+        self._latest.pop(user_id, None)
+
+    def _forget_the_ended(self, now: float) -> None:
+        self._latest = {user: it for user, it in self._latest.items() if it[0] > now}
+        self._enough = max(FEW, 2 * len(self._latest))

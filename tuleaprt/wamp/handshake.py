@@ -8,9 +8,9 @@ from autobahn.wamp.role import RoleBrokerFeatures, RoleDealerFeatures
 
 from tuleaprt.errors import LimitExceeded, TicketExpired, TicketRefused
 from tuleaprt.wamp.auth import AUTHPROVIDER, Authenticator, Identity
+from tuleaprt.wamp.identifiers import uri_of
 from tuleaprt.wamp.publication import MAX_UUID_LENGTH
 from tuleaprt.wamp.router import Router
-from tuleaprt.wamp.uris import uri_of
 
 _ROLES = {
     "broker": RoleBrokerFeatures(

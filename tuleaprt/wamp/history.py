@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tuleaprt.errors import PositionLost
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Publication
-from tuleaprt.wamp.subscriptions import Subscription
 
 SLOT_BYTES = 2048
 """What a slot weighs beside its payload."""

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from tuleaprt.wamp.auth import AUTHPROVIDER
-from tuleaprt.wamp.broker import Broker, Dispatch
+from tuleaprt.wamp.broker import Broker, Dispatch, Subscriber, Subscription
 from tuleaprt.wamp.outlet import Outlet
 from tuleaprt.wamp.publication import Kwargs, Publication
-from tuleaprt.wamp.subscriptions import Subscriber, Subscription
 
 
 class Described(Subscriber, Protocol):

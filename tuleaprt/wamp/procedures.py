@@ -1,16 +1,54 @@
-"""The router's procedures by name: ping and history for everybody, the meta API for operators, and others."""
+"""The router's procedures by name: ping and history for everybody, the meta API for operators, and others.
+
+``org.tuleap.session.refresh``: a session shows a newer ticket, and goes on.
+
+::
+
+    CALL    ["eyJ0eXAi…"]
+    RESULT  [{"expires_at": 1741878120.123}]
+
+The ticket must be of the same user and role. One that ends earlier changes nothing. The session has from then
+on the rooms and the end of the ticket, and what it may not have any more is revoked; all sessions of the user
+have its groups (credentials.py).
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tuleaprt.errors import NoSuchProcedure, NotAuthorized
-from tuleaprt.wamp.auth import Role
-from tuleaprt.wamp.calls import Arguments, Procedure, Result
+from tuleaprt.errors import NoSuchProcedure, NotAuthorized, TicketError, TokenInvalid
+from tuleaprt.wamp.auth import Authenticator, Role
+from tuleaprt.wamp.calls import Arguments, Procedure, Result, a_text
+from tuleaprt.wamp.meta_procedures import session_procedures, subscription_procedures
 from tuleaprt.wamp.realm import Member, Realm
 from tuleaprt.wamp.replay import GET_EVENTS, get_events
-from tuleaprt.wamp.session_meta import session_procedures
-from tuleaprt.wamp.subscription_meta import subscription_procedures
+
+REFRESH = "org.tuleap.session.refresh"
+
+
+def refresh(
+    realm: Realm, authenticator: Authenticator, caller: Member, arguments: Arguments, now: float
+) -> Result:
+    """
+    Raises:
+        TokenInvalid: the ticket is not good, or not this user's in this role; nothing has changed.
+        InvalidArgument
+    """
+    ticket = arguments.next("ticket", a_text)
+    arguments.done()
+    try:
+        identity = authenticator.authenticate(ticket, now)
+    except TicketError:
+        raise TokenInvalid("this ticket is not good") from None
+    former = caller.identity
+    if (identity.user_id, identity.role) != (former.user_id, former.role):
+        raise TokenInvalid("this is the ticket of somebody else, or of another role")
+    if identity.exp >= former.exp:
+        longer = max(identity.expires_at, former.expires_at)
+        realm.show(caller, replace(identity, expires_at=longer), now)
+    return Result(args=[{"expires_at": caller.identity.expires_at}])
+
 
 PING = "org.tuleap.session.ping"
 

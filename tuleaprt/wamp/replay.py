@@ -20,14 +20,13 @@ from functools import partial
 from typing import Any
 
 from tuleaprt.errors import PositionLost
-from tuleaprt.wamp.broker import payload_for
+from tuleaprt.wamp.broker import Subscription, payload_for
 from tuleaprt.wamp.calls import Arguments, Result, a_count, a_flag, a_time, a_uri, an_id
 from tuleaprt.wamp.history import Slot
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.meta import timestamp
 from tuleaprt.wamp.publication import Kwargs, Publication, Replay
 from tuleaprt.wamp.realm import Member, Realm
-from tuleaprt.wamp.subscriptions import Subscription
 
 GET_EVENTS = "wamp.subscription.get_events"
 

@@ -7,11 +7,10 @@ from autobahn.wamp import message as wamp
 
 from tuleaprt import errors
 from tuleaprt.wamp.auth import Role
-from tuleaprt.wamp.identifiers import Match
+from tuleaprt.wamp.identifiers import Match, uri_of
 from tuleaprt.wamp.publication import Audience
 from tuleaprt.wamp.realm import Member
 from tuleaprt.wamp.router import Router
-from tuleaprt.wamp.uris import uri_of
 
 
 class Asking(Member, Protocol):

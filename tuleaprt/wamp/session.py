@@ -25,12 +25,12 @@ from autobahn.wamp import message as wamp
 from tuleaprt import errors
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.handshake import Refused, authenticate, hello, welcome
+from tuleaprt.wamp.identifiers import uri_of
 from tuleaprt.wamp.messages import name, parse
 from tuleaprt.wamp.outlet import End, Outlet
 from tuleaprt.wamp.rate import RateLimit, Verdict
 from tuleaprt.wamp.requests import REQUESTS, refusal, wants_an_answer
 from tuleaprt.wamp.router import Router
-from tuleaprt.wamp.uris import uri_of
 
 BYTES_PER_TOKEN = 4096
 """A message counts once more against the rate for each so many of its bytes."""

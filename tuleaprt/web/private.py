@@ -2,25 +2,74 @@
 
 ::
 
-    PUT    /campaigns/<id>/executions   the results of a campaign (tuleap/seed.py)  →  {"publication": id}
+    PUT    /campaigns/<id>/executions   the results of a campaign (tuleap/inputs.py)  →  {"publication": id}
     DELETE /sessions/<user id>          end a user's sessions, revoke his tickets   →  {"user_id": 101}
+
+``POST /message``: where Tuleap announces each change.
+
+``GET /health/live`` and ``GET /health/ready``, for whoever restarts it or sends it work.
+
+::
+
+    200 {"status": "live"}
+    200 {"status": "ready"}
+    503 {"status": "not ready", "problems": ["the probe has not come back for 12 s"]}
+
+``GET /metrics`` for Prometheus.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from hmac import compare_digest
 from typing import Protocol
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from tuleaprt.errors import TicketError
-from tuleaprt.faults import Faults
-from tuleaprt.tuleap.inputs import CampaignSeeded
-from tuleaprt.tuleap.seed import decode
+from tuleaprt.operations.logs import Faults
+from tuleaprt.operations.metrics import Metrics, PrometheusMetrics
+from tuleaprt.tuleap.inputs import CampaignSeeded, decode_seed
+from tuleaprt.tuleap.message import Message, decode
 from tuleaprt.tuleap.topics import campaign_topic, parse_id
 from tuleaprt.wamp.auth import Authenticator, Identity, Role
-from tuleaprt.web.errors import HttpError
-from tuleaprt.web.metadata import json_body, no_body
-from tuleaprt.web.resource import Leaf, Request
+from tuleaprt.web.resource import HttpError, Leaf, Page, Request, json_body, no_body, not_found
+
+
+class MessageResource(Leaf):
+    """Answers ``{"publication": id}`` when the journal has the message, before anybody receives it."""
+
+    method = "POST"
+    name = "post"
+
+    def __init__(
+        self,
+        accept: Callable[[Message], Awaitable[int]],
+        *,
+        secret: bytes,
+        metrics: Metrics,
+        faults: Faults,
+    ) -> None:
+        super().__init__(faults)
+        self._accept = accept
+        self.secret = secret
+        self._metrics = metrics
+
+    async def answer(self, request: Request) -> bytes:
+        self._check_secret(request)
+        message = decode(json_body(request))
+        return msgspec.json.encode({"publication": await self._accept(message)})
+
+    def answered(self, error: HttpError | None, seconds: float) -> None:
+        super().answered(error, seconds)
+        self._metrics.answered(seconds)
+        self._metrics.message("200" if error is None else str(error.status))
+
+    def _check_secret(self, request: Request) -> None:
+        given = request.header(b"Authorization") or b""
+        if self.secret and not compare_digest(given, b"Bearer " + self.secret):
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise HttpError(401, "unauthorized", "the post's secret is missing or wrong", headers=challenge)
+
 
 BEARER = b"Bearer "
 
@@ -75,7 +124,7 @@ class ExecutionsResource(Leaf):
     async def answer(self, request: Request) -> bytes:
         operator = self._gate.operator(request)
         topic = campaign_topic(_id(request, "campaign"))
-        results, users = decode(json_body(request, must_be_typed=False))
+        results, users = decode_seed(json_body(request, must_be_typed=False))
         publication = await self._seed(CampaignSeeded(topic=topic, results=results, users=users))
         self._gate.audit(None, operator, "seed", f"{topic}: {len(results)} executions")
         return msgspec.json.encode({"publication": publication})
@@ -108,3 +157,60 @@ def _id(request: Request, what: str) -> int:
     if id is None:
         raise HttpError(400, "invalid_id", f"the id of a {what} is a whole number from 1 to 2^53-1")
     return id
+
+
+class NotReady(HttpError):
+    """It works on it, or is about to stop."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(503, "not_ready", "; ".join(problems))
+        self._problems = list(problems)
+
+    @property
+    def body(self) -> bytes:
+        return msgspec.json.encode({"status": "not ready", "problems": self._problems})
+
+
+class HealthResource(Leaf):
+    """``problems``: what is in the way of being ready."""
+
+    method = "GET"
+    name = "health"
+    below = (None,)
+    # HAProxy asks in HTTP/1.0 without Host. A browser always sends one, so nothing is lost.
+    needs_host = False
+
+    def __init__(self, problems: Callable[[], Sequence[str]], faults: Faults) -> None:
+        super().__init__(faults)
+        self._problems = problems
+
+    async def answer(self, request: Request) -> bytes:
+        (asked,) = request.below
+        if asked == b"live":
+            return msgspec.json.encode({"status": "live"})
+        if asked != b"ready":
+            raise not_found()
+        if problems := self._problems():
+            raise NotReady(problems)
+        return msgspec.json.encode({"status": "ready"})
+
+    def answered(self, error: HttpError | None, seconds: float) -> None:
+        """Whoever asks does so every few seconds; that it is not ready has been logged once."""
+        if not isinstance(error, NotReady):
+            super().answered(error, seconds)
+
+
+class MetricsResource(Leaf):
+    """The counts of this process."""
+
+    method = "GET"
+    name = "metrics"
+
+    def __init__(self, metrics: PrometheusMetrics, faults: Faults) -> None:
+        super().__init__(faults)
+        self._metrics = metrics
+
+    async def answer(self, request: Request) -> Page:
+        accept = (request.header(b"Accept") or b"").decode("latin-1")
+        body, content_type = self._metrics.negotiated(accept)
+        return Page(body, content_type, {"Vary": "Accept"})

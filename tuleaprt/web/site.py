@@ -19,11 +19,10 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, datetimeToString
 from twisted.web.http import Request as TwistedRequest
 
-from tuleaprt.faults import Faults, is_of_a_parser
-from tuleaprt.transport.direct import Writer
+from tuleaprt.operations.logs import Faults, is_of_a_parser
+from tuleaprt.transport.outbound import Writer
 from tuleaprt.transport.request_headers import Host, InvalidHead, host_of
-from tuleaprt.web.errors import HttpError, internal_error, not_found
-from tuleaprt.web.resource import JSON, Leaf
+from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error, not_found
 
 
 class _Nowhere(BytesIO):

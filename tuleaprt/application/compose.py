@@ -1,0 +1,239 @@
+"""Builds all parts of the server from its configuration. Nothing listens or runs yet."""
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from autobahn.util import id as random_id
+from twisted.internet.defer import ensureDeferred
+
+from tuleaprt.application.endpoints import (
+    debug_endpoint,
+    private_site,
+    public_endpoint,
+    public_tls_endpoint,
+    rawsocket_endpoint,
+)
+from tuleaprt.application.health import Probe, Readiness
+from tuleaprt.application.instrumentation import (
+    CountedAuthenticator,
+    counted_history_read,
+    counted_refresh,
+    watch,
+)
+from tuleaprt.application.lifecycle import TuleaprtService
+from tuleaprt.configuration.options import Config
+from tuleaprt.configuration.reload import KeyFile, Live, Reload
+from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.operations.logs import Faults, Log, audit
+from tuleaprt.operations.metrics import PrometheusMetrics
+from tuleaprt.operations.systemd import Notify
+from tuleaprt.relay.procedures import campaign_procedures
+from tuleaprt.relay.relay import Relay
+from tuleaprt.transport.connections import Connections
+from tuleaprt.transport.fanout import Fanout
+from tuleaprt.transport.listening import listeners, open_listeners
+from tuleaprt.transport.outbound import Backpressure
+from tuleaprt.tuleap.campaign import Campaigns
+from tuleaprt.tuleap.inputs import Input
+from tuleaprt.tuleap.ticket import TicketVerifier
+from tuleaprt.tuleap.topics import RoomPolicy
+from tuleaprt.wamp.calls import Procedure
+from tuleaprt.wamp.history import SLOT_BYTES, History
+from tuleaprt.wamp.identifiers import anchor_id
+from tuleaprt.wamp.procedures import REFRESH, Procedures, refresh
+from tuleaprt.wamp.realm import Realm
+from tuleaprt.wamp.replay import GET_EVENTS, get_events
+from tuleaprt.wamp.router import Router
+
+MAX_IN_DELIVERY = 10_000
+"""Publications that may be on their way to slow subscribers, even where there is no history."""
+
+
+def compose(
+    config: Config,
+    reactor: Any,
+    *,
+    read: Callable[[], Config],
+    notify: Notify,
+    credentials: str | None = None,
+    log: Log | None = None,
+) -> TuleaprtService:
+    """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
+
+    Raises:
+        ConfigError: an endpoint, an origin, a proxy or a certificate cannot be understood, or must not be.
+    """
+    metrics = PrometheusMetrics()
+    faults = Faults(metrics)
+    backpressure = Backpressure(config.limits.max_outboxes)
+    fanout = Fanout(reactor, backpressure=backpressure, metrics=metrics, faults=faults)
+    journal = MemoryJournal[Input](secrets.token_bytes(32))
+    policy = RoomPolicy()
+    realm = Realm(
+        config.realtime.realm,
+        policy=policy,
+        history=History(
+            events_per_topic=config.history.events_per_topic,
+            seconds=config.history.seconds,
+            max_bytes=config.history.bytes,
+            anchor=partial(anchor_id, journal.epoch),
+        ),
+        new_id=random_id,
+        deliver=fanout.deliver,
+        audit=audit,
+        max_subscriptions=config.limits.max_subscriptions_per_session,
+        max_sessions_per_user=config.limits.max_sessions_per_user,
+    )
+    verifier = TicketVerifier(
+        config.key,
+        algorithms=config.realtime.algorithms,
+        max_lifetime=config.realtime.max_token_lifetime,
+    )
+    campaigns = Campaigns(
+        max=config.campaigns.max,
+        idle_seconds=config.campaigns.idle_seconds,
+        max_publications=max(config.history.bytes // SLOT_BYTES, MAX_IN_DELIVERY),
+    )
+    relay = Relay(
+        realm,
+        journal,
+        campaigns=campaigns,
+        revocations=verifier.revocations,
+        grace=config.presence.grace,
+        clock=reactor,
+        run=ensureDeferred,
+        metrics=metrics,
+        faults=faults,
+    )
+    authenticator = CountedAuthenticator(verifier, metrics)
+    others: dict[str, Procedure] = {
+        REFRESH: counted_refresh(partial(refresh, realm, verifier), metrics),
+        GET_EVENTS: counted_history_read(partial(get_events, realm), metrics),
+        **campaign_procedures(campaigns, policy),
+    }
+    router = Router(
+        realm=realm,
+        authenticator=authenticator,
+        procedures=Procedures(realm, others),
+        publisher=relay,
+        anonymous=None,
+        open_timeout=config.websocket.open_timeout,
+        goodbye_timeout=config.websocket.ping_timeout,
+        requests_per_second=config.limits.requests_per_second,
+    )
+    connections = Connections(
+        clock=reactor,
+        fanout=fanout,
+        backpressure=backpressure,
+        metrics=metrics,
+        faults=faults,
+        max_connections=config.limits.max_connections,
+        max_message_size=config.limits.max_message_size,
+        max_outbox=config.limits.max_outbox,
+    )
+    probe = Probe(
+        relay,
+        clock=reactor,
+        run=ensureDeferred,
+        deliver=fanout.deliver,
+        metrics=metrics,
+        faults=faults,
+    )
+    readiness = Readiness(probe.problem)
+    live = _live_limits(connections, backpressure, realm, router)
+    listen = config.listen
+    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults, live)
+    public = public_endpoint(config, reactor, connections, router, live)
+    rawsocket = rawsocket_endpoint(config, connections, router, live)
+    debug = debug_endpoint(config, reactor, connections, router, live)
+    unauthenticated_limits = {
+        "public": public.unauthenticated,
+        "rawsocket": rawsocket.unauthenticated,
+        "debug": debug.unauthenticated,
+    }
+    over_tls = []
+    if listen.public_tls:
+        entrance, factory = public_tls_endpoint(config, reactor, connections, router, live)
+        unauthenticated_limits["public_tls"] = entrance.unauthenticated
+        over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
+    watch(metrics, connections, unauthenticated_limits.values(), realm, campaigns)
+    made = TuleaprtService(
+        [
+            *listeners(reactor, "private", listen.private, site),
+            *listeners(reactor, "public", listen.public, public),
+            *over_tls,
+            *listeners(reactor, "rawsocket", listen.rawsocket, rawsocket),
+            *open_listeners(reactor, "debug", listen.debug, debug),
+        ],
+        site,
+        connections,
+        unauthenticated_limits,
+        relay,
+        probe,
+        readiness,
+        background=_background(config, reactor, live, verifier, read, notify, credentials, log),
+        reactor=reactor,
+        notify=notify,
+        drain=config.shutdown.drain,
+        log=log,
+    )
+    for option in ("limits.max_connections", "limits.max_unauthenticated"):
+        live.follow(option, lambda _: made.raise_file_limit())
+    live.follow("log.format", (lambda _: None) if log is None else log.apply)
+    metrics.watch(
+        "log_lines_lost",
+        "Lines of the log that could not be written.",
+        lambda: 0 if log is None else log.lost,
+    )
+    return made
+
+
+def _live_limits(connections: Connections, backpressure: Backpressure, realm: Realm, router: Router) -> Live:
+    live = Live()
+    for option in ("max_connections", "max_message_size", "max_outbox"):
+        live.keep(f"limits.{option}", connections, option)
+    live.keep("limits.max_outboxes", backpressure, "most")
+    live.keep("limits.max_subscriptions_per_session", realm, "max_subscriptions")
+    live.keep("limits.max_sessions_per_user", realm, "max_sessions_per_user")
+    live.keep("limits.requests_per_second", router, "requests_per_second")
+    return live
+
+
+def _background(
+    config: Config,
+    reactor: Any,
+    live: Live,
+    verifier: TicketVerifier,
+    read: Callable[[], Config],
+    notify: Notify,
+    credentials: str | None,
+    log: Log | None,
+) -> list[KeyFile | Reload]:
+    """What follows the key and the configuration."""
+
+    def began() -> None:
+        notify.reloading()
+        if log is not None:
+            log.reopen()
+
+    keys = KeyFile(
+        config.realtime.key_file,
+        old_key_seconds=config.realtime.old_key_seconds,
+        clock=reactor,
+        change=verifier.change_key,
+        credentials=credentials,
+    )
+    live.follow("realtime.key_file", keys.follow)
+    live.keep("realtime.old_key_seconds", keys, "old_key_seconds")
+    reload = Reload(
+        config,
+        live,
+        reactor=reactor,
+        read=read,
+        take_key=keys.take,
+        began=began,
+        ended=notify.ready,
+    )
+    return [reload] if config.key_is_fixed else [keys, reload]

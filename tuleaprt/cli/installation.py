@@ -1,0 +1,79 @@
+"""``tuleaprt check-config``: whether the server would start, and with what.
+
+``tuleaprt version``: what to say in a report of a bug.
+"""
+
+import argparse
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from tuleaprt.application.service import makeService
+from tuleaprt.cli.settings import CONFIG, config_path
+from tuleaprt.configuration.loading import load
+from tuleaprt.configuration.options import effective
+from tuleaprt.errors import ConfigError
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add_check(commands)
+    add_version(commands)
+
+
+def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "check-config",
+        help="say whether the server would start, and with what",
+        description="Check the configuration, the environment (TULEAPRT_…) and the key as the server does"
+        " when it starts. Print all options as they are then, without secrets; or print what is wrong, one"
+        " line each, and exit with 1.",
+    )
+    parser.add_argument(
+        "config",
+        metavar="FILE",
+        nargs="?",
+        help=f"the configuration file (default: ${CONFIG}, or the server's defaults)",
+    )
+    parser.set_defaults(command=check)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """
+    Raises:
+        ConfigError: the server would not start.
+    """
+    path = config_path(arguments.config)
+    config = load(path, os.environ)
+    try:
+        makeService({"config": path})
+    except SystemExit as error:
+        raise ConfigError(*str(error).splitlines()[1:]) from None
+    print(effective(config))
+    return 0
+
+
+PARTS = ("tuleaprt", "Python", "Twisted", "autobahn")
+
+
+def add_version(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "version",
+        help="print the versions of tuleaprt and what it is made of",
+        description="Print the versions of tuleaprt, Python, Twisted and Autobahn.",
+    )
+    parser.set_defaults(command=show)
+
+
+def show(arguments: argparse.Namespace) -> int:
+    for part in PARTS:
+        print(part, _version(part))
+    return 0
+
+
+def _version(part: str) -> str:
+    if part == "Python":
+        return platform.python_version()
+    try:
+        return version(part)
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,229 @@
+"""TOML file + environment → Config.
+
+Every option may be overridden by the environment: ``TULEAPRT_LIMITS__MAX_CONNECTIONS=500``. All that is wrong
+is reported together in one ConfigError, one line each::
+
+    /etc/tuleaprt/tuleaprt.toml: [limits] max_outbox: expected a whole number, 1 or more, given "many"
+
+The value is shown if the option is known and no secret.
+
+What is wrong with options whose types are right: found by trying, without doing anything.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tuleaprt.configuration.options import EXPECTED, SECTIONS, Config, Realtime, hint, is_secret, toml
+from tuleaprt.errors import ConfigError
+from tuleaprt.transport.listening import fault_of, is_out_of_reach
+from tuleaprt.transport.request_headers import parse_origin
+from tuleaprt.tuleap.ticket import check_key
+
+__all__ = ["check_key", "faults"]
+
+Fault = tuple[str, str, str, str]
+"""Section, option, what was expected, and what was given."""
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """One for each option at most, of the first of its values that is wrong."""
+    for option in ("private", "public", "public_tls", "rawsocket", "debug"):
+        yield from _endpoints(option, getattr(config.listen, option))
+    for description in config.listen.debug:
+        if not is_out_of_reach(description):
+            yield (
+                "listen",
+                "debug",
+                "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600, because whoever connects there is an "
+                "operator",
+                toml(description),
+            )
+    for origin in config.websocket.allowed_origins:
+        if parse_origin(origin) is None:
+            yield "websocket", "allowed_origins", "origins of the form https://host[:port]", toml(origin)
+    if config.listen.public_tls and not config.tls.certificate:
+        yield "tls", "certificate", "a PEM file, because [listen] public_tls has endpoints", "none"
+
+
+def _endpoints(option: str, descriptions: Sequence[str]) -> Iterator[Fault]:
+    for description in descriptions:
+        if fault := fault_of(description):
+            yield "listen", option, "endpoint strings of Twisted", f"{toml(description)}: {fault}"
+
+
+NO_OPTIONS = ("TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
+"""What the command line reads from the environment; somebody may have it set where he starts the server."""
+
+MINIMUM_KEY_BYTES = 32
+LONGEST_SHOWN = 80
+A_KEY = f"Tuleap's key, of {MINIMUM_KEY_BYTES} bytes or more"
+
+Place = tuple[str, str]
+"""Section and option."""
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Config:
+    """Read the file (None: defaults only), the overrides and the secrets.
+
+    Raises:
+        ConfigError: anything unknown, missing, of a wrong type or unreadable.
+    """
+    reading = _Reading(path, environment)
+    sections: dict[str, Any] = {
+        name: cls(**{option: value for (section, option), value in reading.values.items() if section == name})
+        for name, cls in SECTIONS.items()
+    }
+    realtime: Realtime = sections["realtime"]
+    config = Config(
+        **sections,
+        key=reading.key(realtime),
+        key_is_fixed=bool(environment.get("PRIVATE_KEY")),
+        post_secret=reading.post_secret(realtime),
+    )
+    for section, option, expected, given in faults(config):
+        reading.wrong((section, option), expected, given)
+    if reading.problems:
+        raise ConfigError(*reading.problems)
+    return config
+
+
+def read_key(path: str) -> bytes:
+    """What Tuleap's key file holds.
+
+    Raises:
+        ConfigError: what there is in its place.
+    """
+    return _usable(f"{toml(path)} with ", _read(path))
+
+
+def shown(value: Any) -> str:
+    """A value as the file would have it, shortened."""
+    text = toml(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+class _Reading:
+    """``values`` are what could be understood; of an option that could not, only its problem is told."""
+
+    def __init__(self, path: Path | None, environment: Mapping[str, str]) -> None:
+        self.problems: list[str] = []
+        self.values: dict[Place, Any] = {}
+        self._environment = environment
+        self._sources: dict[Place, str] = {}
+        self._wrong: set[Place] = set()
+        for place, (source, value) in {**self._from_file(path), **self._from_environment()}.items():
+            self._sources[place] = source
+            self._take(place, value)
+
+    def wrong(self, place: Place, expected: str, given: str) -> None:
+        """Note it, unless this option is known to be wrong."""
+        if place not in self._wrong:
+            self._wrong.add(place)
+            self.problems.append(f"{self._where(place)}: expected {expected}, given {given}")
+
+    def key(self, realtime: Realtime) -> bytes:
+        """Tuleap's key: base64 text that is used as it is (contract 3.1)."""
+        text = self._environment.get("PRIVATE_KEY", "")
+        try:
+            key = (
+                _usable("", text.encode("utf-8", "surrogateescape")) if text else read_key(realtime.key_file)
+            )
+            check_key(key, realtime.algorithms)
+            return key
+        except ConfigError as error:
+            if text:
+                self.problems.append(f"PRIVATE_KEY: expected {A_KEY}, given {error}")
+            else:
+                self.wrong(("realtime", "key_file"), f"a file with {A_KEY}", str(error))
+            return b""
+
+    def post_secret(self, realtime: Realtime) -> bytes:
+        if not realtime.post_secret.startswith("file:"):
+            return realtime.post_secret.encode("utf-8", "surrogateescape")
+        try:
+            if secret := _read(realtime.post_secret.removeprefix("file:")).strip():
+                return secret
+            reason = "an empty one"
+        except ConfigError as error:
+            reason = f"one that cannot be read: {error}"
+        self.wrong(("realtime", "post_secret"), "file: and the path of a file with the secret", reason)
+        return b""
+
+    def _take(self, place: Place, value: Any) -> None:
+        section, option = place
+        if (kind := hint(section, option)) is None:
+            self.problems.append(f"{self._where(place)}: there is no such option")
+            return
+        try:
+            self.values[place] = msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            self.wrong(place, EXPECTED[kind], "(not shown)" if is_secret(*place) else shown(value))
+
+    def _where(self, place: Place) -> str:
+        where = f"[{place[0]}] {_name(place[1])}"
+        return f"{source}: {where}" if (source := self._sources.get(place)) else where
+
+    def _from_file(self, path: Path | None) -> dict[Place, tuple[str, Any]]:
+        if path is None:
+            return {}
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            # What else is wrong nobody can say who has not read it.
+            raise ConfigError(f"{path}: {_reason(error)}") from None
+        given: dict[Place, tuple[str, Any]] = {}
+        for section, table in tables.items():
+            if section not in SECTIONS or not isinstance(table, dict):
+                self.problems.append(f"{path}: [{_name(section)}]: there is no such section")
+                continue
+            given.update({(section, option): (str(path), value) for option, value in table.items()})
+        return given
+
+    def _from_environment(self) -> dict[Place, tuple[str, Any]]:
+        given: dict[Place, tuple[str, Any]] = {}
+        for name, text in self._environment.items():
+            if name.startswith("TULEAPRT_") and name not in NO_OPTIONS:
+                section, _, option = name.removeprefix("TULEAPRT_").lower().partition("__")
+                if section not in SECTIONS:
+                    self.problems.append(f"{_name(name)}: there is no section [{_name(section)}]")
+                    continue
+                given[section, option] = (_name(name), _value(section, option, text))
+        return given
+
+
+def _name(name: str) -> str:
+    """As it is, if that is as short and plain as names are."""
+    return name if name.replace("_", "").isalnum() and len(name) < LONGEST_SHOWN else shown(name)
+
+
+def _value(section: str, option: str, text: str) -> Any:
+    """The text itself for an option that is a text, else what TOML makes of it."""
+    if isinstance(getattr(SECTIONS[section](), option, None), str):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _usable(what: str, key: bytes) -> bytes:
+    """systemd and the shell strip the newline that somebody's editor leaves at the end; so does this."""
+    key = key.strip().removeprefix(b"PRIVATE_KEY=")
+    if len(key) < MINIMUM_KEY_BYTES:
+        raise ConfigError(f"{what}a key of {len(key)} bytes")
+    return key
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{toml(name)}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
