@@ -55,7 +55,8 @@ async def test_all_that_tuleap_posts_reaches_who_may_see_it_unchanged(
         return [it for it in await received(client) if it["kwargs"]["cmd"] not in made_by_the_server]
 
     expected = []
-    for path in WIRE:
+    # A linked bug is shown when the rights of the execution are known.
+    for path in sorted(WIRE, key=lambda it: it.stem == "testmanagement_execution_link_artifact"):
         answer = await server.post(path.read_bytes())
         assert answer.status == 200
         posted = json.loads(path.read_bytes())

@@ -111,6 +111,8 @@ class Campaigns:
             for execution, result in results.items()
         }
         campaign.ledger.replace(judged, users)
+        for execution in results:
+            executions.name(topic, execution)
         for execution in dropped:
             executions.release(topic, execution)
 

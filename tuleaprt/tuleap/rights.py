@@ -104,7 +104,7 @@ class Executions:
             known.is_deleted = is_deleted
 
     def name(self, topic: str, execution: int) -> None:
-        """A publication names the execution; the one that was named longest ago may be forgotten for it."""
+        """An input names the execution; the one that was named longest ago may be forgotten for it."""
         key = topic, execution
         if key not in self._known:
             return
