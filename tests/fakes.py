@@ -230,7 +230,7 @@ class Tickets:
 
     def authenticate(self, ticket: str, now: float) -> Identity:
         if ticket == "expired":
-            raise TicketExpired("the ticket has expired")
+            raise TicketExpired("the token has expired")
         if ticket not in self.identities:
             raise TicketRefused("unknown word")
         return self.identities[ticket]

@@ -11,7 +11,7 @@ const REASONS = {
   lost: "the line was lost",
   cut: "the line was cut",
   unanswered: "the server does not answer",
-  "org.tuleap.error.token_expired": "the ticket has expired",
+  "org.tuleap.error.token_expired": "the token has expired",
   "org.tuleap.close.revoked": "the ticket was revoked",
   "org.tuleap.close.replaced": "this window is open elsewhere",
   "wamp.close.killed": "an operator has ended the session",

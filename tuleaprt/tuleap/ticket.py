@@ -231,7 +231,7 @@ def _times(claims: Mapping[str, Any], now: float) -> tuple[float, float | None]:
     if not _is_time(exp) or exp == 0:
         raise TicketRefused("exp is not a number")
     if exp <= now:
-        raise TicketExpired("the ticket has expired")
+        raise TicketExpired("the token has expired")
     return float(exp), float(claims["iat"]) if "iat" in claims else None
 
 

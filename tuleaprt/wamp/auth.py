@@ -1,9 +1,8 @@
-"""The groups of each user: those of the ticket of his that ends last, in all his sessions.
+"""Identities, the ports through which the router asks for permission, and the user groups of each user.
 
-Of two that end together it is the one that was shown later. It gives the groups until its end, even when the
-session that has shown it ends before. Operators' tickets take no part: each is its session's own.
-
-Who a session is, and the seams through which the router asks what it may do.
+Of all tokens that a user has shown, the one that expires last gives the groups of all sessions of that user,
+until it expires, even when the session that showed it has ended. Of two tokens that expire together, the one
+that was shown later counts. Operators' tokens take no part: each counts for its own session only.
 """
 
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Protocol
 from tuleaprt.wamp.identifiers import Match
 
 AUTHPROVIDER = "tuleaprt"
-"""WELCOME.Details.authprovider: who checked the ticket."""
+"""WELCOME.Details.authprovider: what has verified the token."""
 
 
 class Role(StrEnum):
@@ -25,11 +24,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What a ticket proves.
+    """The identity that a token proves.
 
-    ``topics`` are the only ones that may be subscribed; None: the ticket does not say (not the same as none).
-    Times are in seconds since the epoch: ``exp`` is the end of the ticket, as far as it counts, and nothing
-    may be sent from ``expires_at`` on, which is then or a little before.
+    ``topics`` are the only topics that may be subscribed to; None: the token does not restrict them (an empty
+    set forbids all). Times are in seconds since the epoch. ``exp`` is the end of the token, capped at the
+    longest lifetime. Nothing is sent at or after ``expires_at``, which is ``exp`` or a little earlier.
     """
 
     user_id: int
@@ -47,23 +46,23 @@ class Identity:
 ANONYMOUS_OPERATOR = Identity(
     user_id=0, role=Role.OPERATOR, groups=frozenset(), topics=None, exp=float("inf"), expires_at=float("inf")
 )
-"""Whoever comes without a ticket where none is asked for."""
+"""The identity of a client without a token, at an endpoint that asks for none."""
 
 
 class Authenticator(Protocol):
-    """Turns a ticket into an identity."""
+    """Turns a token into an identity."""
 
     def authenticate(self, ticket: str, now: float) -> Identity:
         """
         Raises:
-            TicketExpired: it was good once.
-            TicketRefused: anything else.
+            TicketExpired: the token is good but for its end.
+            TicketRefused: the token is not good.
         """
         ...
 
 
 class Policy(Protocol):
-    """Says what a session may do."""
+    """Decides what a session may subscribe to."""
 
     def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool: ...
 
@@ -71,11 +70,11 @@ class Policy(Protocol):
 Groups = frozenset[str]
 
 FEW = 1000
-"""So many are kept without looking whether they have ended."""
+"""Below this number of users, the table is not searched for expired tokens."""
 
 
 class Credentials:
-    """What users have shown. Times are in seconds since the epoch."""
+    """The groups of each user by the newest token. Times are in seconds since the epoch."""
 
     def __init__(self) -> None:
         self._latest: dict[int, tuple[float, Groups]] = {}
@@ -85,12 +84,12 @@ class Credentials:
         return len(self._latest)
 
     def groups_of(self, user_id: int) -> Groups | None:
-        """What the sessions of a user have; None: he has shown nothing yet, or too long ago."""
+        """The groups of the user's sessions; None: the user has shown no token, or all have expired."""
         latest = self._latest.get(user_id)
         return None if latest is None else latest[1]
 
     def show(self, identity: Identity, now: float) -> Groups:
-        """The groups of whoever has just shown the ticket of this identity."""
+        """Note a token that has just been shown, and return the groups that its user has now."""
         if identity.role is not Role.USER:
             return identity.groups
         exp, groups = self._latest.get(identity.user_id, (now, frozenset()))
@@ -102,7 +101,7 @@ class Credentials:
         return identity.groups
 
     def forget(self, user_id: int) -> None:
-        """The tickets of this user are good no more."""
+        """Forget the user's tokens, because they have been revoked."""
         self._latest.pop(user_id, None)
 
     def _forget_the_ended(self, now: float) -> None:

@@ -1,6 +1,5 @@
-"""Subscriptions: who listens to which topic (WAMP: Pattern-based Subscriptions).
-
-Who receives what of a publication.
+"""The broker: subscriptions by topic and pattern (WAMP: Pattern-based Subscriptions), and what each
+subscriber receives of a publication.
 """
 
 from collections import Counter
@@ -14,7 +13,7 @@ from tuleaprt.wamp.publication import Kwargs, Publication
 
 
 class Subscriber(Protocol):
-    """What the broker must know of a session; ``window`` is the page that it speaks for, if it named one."""
+    """A session, to the broker; ``window`` is the uuid of its window, if the client named one."""
 
     id: int
 
@@ -26,7 +25,7 @@ class Subscriber(Protocol):
 
 
 class Subscription:
-    """One topic or pattern and those who listen to it, in the order in which they came.
+    """One topic or pattern and its subscribers, in the order in which they subscribed.
 
     ``created`` is in seconds since the epoch.
     """
@@ -40,10 +39,12 @@ class Subscription:
         self.created = created
         self.subscribers: dict[Subscriber, None] = {}
         self.departures = 0
-        """How many have left: while it stands still, whoever listened still does."""
+        """How many subscribers have left. While it does not change, every former subscriber is still
+        subscribed.
+        """
 
     def covers(self, topic: str) -> bool:
-        """Whether an event of this topic concerns it."""
+        """Whether an event of this topic matches the subscription."""
         if self.match is Match.PREFIX:
             return topic.startswith(self.topic)
         if self.match is Match.WILDCARD:
@@ -55,10 +56,10 @@ class Subscription:
 
 
 class SubscriptionMap:
-    """The subscriptions of a realm: one for each topic and way to match, as long as somebody listens.
+    """The subscriptions of a realm: one for each topic and match policy, as long as it has subscribers.
 
-    Patterns are found by their shape, not one after the other: a prefix by its length, a wildcard by which
-    of how many components it names.
+    Patterns are found by their shape and not by search: prefixes by their length, wildcards by the set of
+    components that they name.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class SubscriptionMap:
 
     @property
     def subscribers(self) -> int:
-        """How many sessions are subscribed to all of them together; each counts for each."""
+        """The number of subscribers of all subscriptions. A session counts once for each subscription."""
         return sum(len(it.subscribers) for it in self)
 
     def get(self, id: int) -> Subscription | None:
@@ -86,7 +87,7 @@ class SubscriptionMap:
         return self._by_key.get((match, topic))
 
     def add(self, topic: str, match: Match, subscriber: Subscriber, now: float) -> Subscription:
-        """Subscribe; doing so again changes nothing and gives the same subscription."""
+        """Add the subscriber and return the subscription. Adding it again changes nothing."""
         subscription = self._by_key.get((match, topic))
         if subscription is None:
             subscription = Subscription(next(self._ids), topic, match, now)
@@ -96,7 +97,7 @@ class SubscriptionMap:
         return subscription
 
     def remove(self, id: int, subscriber: Subscriber) -> None:
-        """End it for this subscriber; harmless when he does not have it."""
+        """Remove the subscriber. Nothing happens if it is not subscribed."""
         subscription = self._by_id.get(id)
         if subscription is None or subscriber not in subscription.subscribers:
             return
@@ -107,7 +108,7 @@ class SubscriptionMap:
             self._count_shape(subscription, -1)
 
     def match(self, topic: str) -> list[Subscription]:
-        """The subscriptions that an event of this topic concerns: exact, then prefixes, then wildcards."""
+        """The subscriptions that match this topic: exact ones, then prefixes, then wildcards."""
         found = []
         by_key = self._by_key
         if (subscription := by_key.get((Match.EXACT, topic))) is not None:
@@ -143,7 +144,7 @@ OPERATOR = Role.OPERATOR
 
 
 def payload_for(publication: Publication, subscriber: Subscriber) -> Kwargs | None:
-    """What this subscriber gets of it; None: nothing."""
+    """The payload that this subscriber receives of the publication; None: it receives nothing."""
     identity = subscriber.identity
     audience = publication.audience
     if publication.kwargs is None or (audience and not audience.admits(subscriber.id, identity)):
@@ -156,9 +157,9 @@ def payload_for(publication: Publication, subscriber: Subscriber) -> Kwargs | No
 
 
 class Answer:
-    """What one kind of receiver gets of a publication; all who get the same share it.
+    """A payload that several subscribers receive.
 
-    ``frames`` is for whoever encodes it: the bytes of each wire format, made once.
+    ``frames`` holds the encoded frame of each wire format. The transport fills it, once per format.
     """
 
     __slots__ = ("frames", "kwargs")
@@ -169,10 +170,10 @@ class Answer:
 
 
 class Dispatch:
-    """One publication on its way to the receivers of one subscription.
+    """One publication on its way to the subscribers of one subscription.
 
-    ``receivers`` are those of the moment of publication; ``answers`` is asked at the moment of sending.
-    ``is_counted`` is False for what is no traffic but the server's way to see how it is.
+    ``receivers`` are the subscribers at the moment of publication. ``answers`` decides at the moment of
+    sending. ``is_counted`` is False for the health probe, which is not traffic.
     """
 
     __slots__ = (
@@ -197,16 +198,16 @@ class Dispatch:
         sender = publication.sender
         self._singled_out = publication.submitters | ({sender.user_id} if sender else set())
         self._answers: dict[frozenset[str], Answer | None] = {}
-        # By the identity of the payload, which its Answer keeps alive.
+        # The key is the id() of the payload. The Answer keeps the payload alive, so the id stays unique.
         self._payloads: dict[int, Answer] = {}
 
     def answers(
         self, receivers: Iterable[Subscriber], now: float
     ) -> Iterator[tuple[Subscriber, Answer | None]]:
-        """What each of these receivers gets; None: nothing.
+        """What each of these subscribers receives; None: nothing.
 
-        The groups of nearly all receivers decide alone, so those are the quick way. While this is being read
-        nobody may leave who is still to come.
+        For nearly all subscribers the groups decide alone, and equal groups share one answer. A subscriber
+        must not leave between its turn being prepared and its answer being used.
         """
         subscription, publication = self.subscription, self.publication
         known, singled_out, audience = self._answers, self._singled_out, publication.audience
@@ -226,12 +227,14 @@ class Dispatch:
                 yield receiver, known[groups] if groups in known else self._ask(groups)
 
     def _ask(self, groups: frozenset[str]) -> Answer | None:
-        """Ask the view, once for equal groups."""
+        """Ask the view. It is asked once for each set of groups."""
         answer = self._answers[groups] = self._shared(self.publication.view(groups, None))
         return answer
 
     def _shared(self, kwargs: Kwargs | None) -> Answer | None:
-        """One Answer for each payload: what is the same object is encoded once."""
+        """The Answer of this payload object. Equal objects would be encoded twice; the same object is encoded
+        once.
+        """
         if kwargs is None:
             return None
         answer = self._payloads.get(id(kwargs))
@@ -241,13 +244,15 @@ class Dispatch:
 
 
 class Broker:
-    """Finds the subscriptions of each publication."""
+    """Finds the subscriptions that match a publication."""
 
     def __init__(self) -> None:
         self.subscriptions = SubscriptionMap()
 
     def dispatch(self, publication: Publication) -> list[Dispatch]:
-        """One dispatch for each matching subscription, so whoever has several gets an EVENT of each."""
+        """One dispatch for each matching subscription. A session with several of them receives an EVENT for
+        each.
+        """
         if publication.kwargs is None:
             return []
         return [Dispatch(publication, it) for it in self.subscriptions.match(publication.topic)]

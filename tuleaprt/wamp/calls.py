@@ -1,4 +1,4 @@
-"""A call of one of the router's procedures: its arguments, checked one by one, and its result."""
+"""The arguments of a call to one of the router's procedures, checked one by one, and its result."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from tuleaprt.errors import InvalidArgument, InvalidUri
 from tuleaprt.wamp.identifiers import MAX_ID, is_uri
 from tuleaprt.wamp.realm import Member
 
-# RFC 3339, 5.6; what datetime reads beyond it is not meant here.
+# RFC 3339, 5.6. datetime.fromisoformat reads other formats, too, and they are refused.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 
 
@@ -19,13 +19,13 @@ MAX_SHORT_TEXT = 1000
 
 T = TypeVar("T")
 Check = Callable[[str, object], T]
-"""Given the name and the value of an argument, returns the value as it is meant."""
+"""Takes the name and the value of an argument, and returns the value in the wanted type."""
 
 
 class Arguments:
-    """What a caller sent. Each method takes one argument; ``done`` says that no other is known.
+    """The arguments of a call. Each method takes one of them; ``done`` refuses those that are left.
 
-    An argument that is null counts as absent: some clients cannot leave one out.
+    An argument that is null counts as absent, because some clients cannot leave an argument out.
     """
 
     def __init__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -36,8 +36,8 @@ class Arguments:
         """The next positional argument.
 
         Raises:
-            InvalidArgument: there is none, or by the check.
-            InvalidUri: by the check.
+            InvalidArgument: it is missing, or the check refuses it.
+            InvalidUri: the check refuses it.
         """
         if (value := self.next_if_any(name, check)) is None:
             raise InvalidArgument(f"{name} is missing")
@@ -50,7 +50,7 @@ class Arguments:
     def keyword(self, name: str, check: Check[T]) -> T | None:
         """
         Raises:
-            InvalidArgument, InvalidUri: by the check.
+            InvalidArgument, InvalidUri: the check refuses the value.
         """
         value = self._kwargs.pop(name, None)
         return None if value is None else check(name, value)
@@ -58,18 +58,20 @@ class Arguments:
     def done(self) -> None:
         """
         Raises:
-            InvalidArgument: something is left.
+            InvalidArgument: an argument is left that the procedure does not know.
         """
         if any(it is not None for it in self._args):
             raise InvalidArgument("there are too many arguments")
         if any(it is not None for it in self._kwargs.values()):
-            # Not their names: they are the caller's texts, and as long as he likes.
+            # The text leaves the names out: the caller chooses them, and their length.
             raise InvalidArgument("there are keyword arguments that this procedure does not know")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """RESULT.Arguments and RESULT.ArgumentsKw; ``cost`` is how many more calls it was as much work as."""
+    """RESULT.Arguments and RESULT.ArgumentsKw. ``cost`` is how many further calls it counts as for the rate
+    limit.
+    """
 
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] | None = None
@@ -77,11 +79,13 @@ class Result:
 
 
 Procedure = Callable[[Member, Arguments, float], Result]
-"""Who calls, with what, and when (seconds since the epoch). A RequestError is answered by ERROR."""
+"""Takes the caller, the arguments and the time in seconds since the epoch. A RequestError is answered by
+ERROR.
+"""
 
 
 def an_id(name: str, value: object) -> int:
-    """An id; some binary serializers of JavaScript send one that does not fit in 32 bits as a float."""
+    """An id. Some JavaScript serializers send an integer above 32 bits as a float."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int or not 0 < value <= MAX_ID:
@@ -108,7 +112,7 @@ def a_text(name: str, value: object) -> str:
 
 
 def a_short_text(name: str, value: object) -> str:
-    """What is passed on to others."""
+    """A text that is passed on to other clients."""
     if len(text := a_text(name, value)) > MAX_SHORT_TEXT:
         raise InvalidArgument(f"{name} must have at most {MAX_SHORT_TEXT} characters")
     return text
@@ -123,7 +127,7 @@ def texts(name: str, value: object) -> Collection[str]:
 def a_uri(name: str, value: object) -> str:
     """
     Raises:
-        InvalidUri: it is a text, but no URI.
+        InvalidUri: the text is not a URI.
     """
     if not is_uri(text := a_text(name, value)):
         raise InvalidUri(f"{name} is not a URI")
@@ -131,7 +135,7 @@ def a_uri(name: str, value: object) -> str:
 
 
 def a_time(name: str, value: object) -> datetime:
-    """RFC 3339, with its zone."""
+    """A time in RFC 3339 with its time zone."""
     text = a_text(name, value)
     if _TIME.fullmatch(text):
         with suppress(ValueError):

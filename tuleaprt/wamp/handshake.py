@@ -1,4 +1,4 @@
-"""Opening a session: what HELLO must say, and what WELCOME answers (WAMP: Session Establishment)."""
+"""Opening a session: checks HELLO and AUTHENTICATE, and builds WELCOME (WAMP: Session Establishment)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -24,11 +24,11 @@ _ROLES = {
     ),
     "dealer": RoleDealerFeatures(session_meta_api=True),
 }
-"""Exactly what is here."""
+"""The features that this router has, and no others."""
 
 
 class Opening(Protocol):
-    """A session, to its handshake."""
+    """A session, to the handshake."""
 
     router: Router
     authmethod: str
@@ -41,7 +41,7 @@ class Opening(Protocol):
 
 
 class Refused(Exception):
-    """What opens no session. ``uri`` and ``text`` are for the ABORT, ``detail`` is for the log."""
+    """The session is not opened. ``uri`` and ``text`` go into ABORT, ``detail`` into the log."""
 
     def __init__(self, uri: str, text: str | None, detail: str = "") -> None:
         super().__init__(text)
@@ -72,7 +72,7 @@ def authenticate(session: Opening, message: wamp.Authenticate, now: float) -> No
 
 
 def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[str, str | None]:
-    """The authmethod to go on with, and the window that the client speaks for, if it names one.
+    """The authentication method to continue with, and the uuid of the client's window, if HELLO names one.
 
     Raises:
         Refused
@@ -85,7 +85,7 @@ def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[
             "wamp.error.invalid_argument",
             f"authextra.uuid must be a text of at most {MAX_UUID_LENGTH} characters",
         )
-    # Who names no method means that he has nothing to show.
+    # A client that names no method has no token to show.
     offered = hello.authmethods or ["anonymous"]
     accepted = ("ticket", "anonymous") if anonymous_may else ("ticket",)
     method = next((it for it in offered if it in accepted), None)
@@ -95,7 +95,7 @@ def check_hello(hello: wamp.Hello, realm: str, *, anonymous_may: bool) -> tuple[
 
 
 def check_ticket(authenticator: Authenticator, ticket: str, now: float) -> Identity:
-    """Who the ticket says the client is.
+    """The identity that the token proves.
 
     Raises:
         Refused
@@ -103,19 +103,19 @@ def check_ticket(authenticator: Authenticator, ticket: str, now: float) -> Ident
     try:
         return authenticator.authenticate(ticket, now)
     except TicketExpired as error:
-        raise Refused(uri_of(error), "the ticket has expired", str(error)) from None
+        raise Refused(uri_of(error), "the token has expired", str(error)) from None
     except TicketRefused as error:
         raise Refused(uri_of(error), None, str(error)) from None
 
 
 def can_be_revoked(hello: wamp.Hello) -> bool:
-    """Whether the client understands an UNSUBSCRIBED that it did not ask for."""
+    """Whether the client understands an UNSUBSCRIBED that the router sends by itself."""
     subscriber = hello.roles.get("subscriber")
     return bool(subscriber is not None and subscriber.subscription_revocation)
 
 
 def welcome(session: int, realm: str, identity: Identity, authmethod: str) -> wamp.Welcome:
-    """WELCOME tells the client who he is, whoever he said he was."""
+    """WELCOME with the identity from the token. The authid in HELLO does not count."""
     extra: Mapping[str, Any] = {}
     if identity.expires_at != float("inf"):
         extra = {"expires_at": identity.expires_at}

@@ -1,11 +1,18 @@
-"""What was published lately, so that whoever was away can be told (WAMP: Event History).
+"""The event history: recent publications for clients that reconnect (WAMP: Event History).
 
-One ring for each topic, kept whether or not anybody listens. Every publication takes a slot; the slot of one
-that nobody may be told again has no payload. The oldest go when a ring is full, when they are old, or when
-all of them together weigh too much, and what has gone can never be mistaken for "nothing happened": a place
-in the history is a publication id, the last one that went is still known, and any other is PositionLost.
+Each topic has a ring, with or without subscribers. Each publication takes a slot in its ring. The slot of a
+publication that is not replayed (presence; events for single sessions) has no payload. The oldest slot is
+evicted when its ring is full, when it is too old, or when all slots together are too large.
 
-Places count over all topics in order of arrival. Times are seconds since the epoch, of the appender.
+A *place* is the number of a publication over all topics, in order of arrival. Clients know places by
+publication ids. Each ring remembers the place and the id of the last slot that was evicted, so the answer to
+"what came after this publication?" is either complete or PositionLost, and never has a silent gap. A topic
+without publications has a place, too: its id is a keyed hash of the topic, so a page that opened an empty
+board detects a restart.
+
+Rings that have become empty are kept for ``MAX_EMPTY_TOPICS`` topics. Dropping one makes older places of
+topics without a ring unknown rather than wrong. Times are in seconds since the epoch, as in the journal's
+records.
 """
 
 from collections import OrderedDict, deque
@@ -18,15 +25,15 @@ from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Publication
 
 SLOT_BYTES = 2048
-"""What a slot weighs beside its payload."""
+"""The size of a slot without its payload, as counted against the limit."""
 
 MAX_EMPTY_TOPICS = 10_000
-"""Topics of which only the last place is kept."""
+"""The number of topics of which only the last place is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One publication at its place; ``publication`` is None when it is not told again."""
+    """One publication at its place; ``publication`` is None if it is not replayed."""
 
     place: int
     id: int
@@ -36,7 +43,9 @@ class Slot:
 
 
 class _Ring:
-    """The slots of one topic. Up to the place ``floor``, of the id ``floor_id``, they have gone."""
+    """The slots of one topic. All slots up to the place ``floor``, whose id is ``floor_id``, have been
+    evicted.
+    """
 
     __slots__ = ("floor", "floor_id", "slots", "topic")
 
@@ -48,7 +57,9 @@ class _Ring:
 
 
 class History:
-    """``anchor`` gives the id of a place where there is no publication, for a topic or pattern."""
+    """The rings of all topics. ``anchor`` computes the id of a place without a publication, from topic or
+    pattern.
+    """
 
     def __init__(
         self, *, events_per_topic: int, seconds: float, max_bytes: int, anchor: Callable[[str, int], int]
@@ -63,19 +74,19 @@ class History:
         self._last_place = 0
         self._floor = 0
         self.weight = 0
-        """Of all slots together, in bytes."""
+        """The size of all slots, in bytes."""
 
     def __len__(self) -> int:
-        """How many slots there are."""
+        """The number of slots."""
         return len(self._order)
 
     @property
     def topics(self) -> int:
-        """How many topics it knows."""
+        """The number of topics that have a ring."""
         return len(self._rings)
 
     def append(self, publication: Publication, at: float) -> None:
-        """Give the publication the next slot of its topic."""
+        """Put the publication into the next slot of its topic."""
         is_told_again = publication.is_told_again
         weight = SLOT_BYTES + (publication.size if is_told_again else 0)
         self._last_place += 1
@@ -92,7 +103,7 @@ class History:
         self._forget_what_is_too_much(at)
 
     def slots(self, subscription: Subscription, now: float) -> list[Slot]:
-        """The slots that concern a subscription, in order of arrival."""
+        """The slots of the topics that match a subscription, in order of arrival."""
         self._forget_what_is_too_much(now)
         rings = self._rings_of(subscription)
         if len(rings) == 1:
@@ -100,7 +111,7 @@ class History:
         return sorted((slot for ring in rings for slot in ring.slots), key=lambda slot: slot.place)
 
     def position(self, subscription: Subscription) -> int:
-        """The id of the newest place: nothing that is published from now on comes before it."""
+        """The id of the newest place. Everything that is published later comes after it."""
         rings = self._rings_of(subscription)
         newest, id = self._floor_of(subscription, rings), None
         for ring in rings:
@@ -110,10 +121,10 @@ class History:
         return self._anchor(subscription.topic, newest) if id is None else id
 
     def place(self, subscription: Subscription, id: int) -> int:
-        """Where this publication is, or was if it was the last to go.
+        """The place of this publication. The last publication that was evicted is still known.
 
         Raises:
-            PositionLost: it is unknown, or something that came after it has gone.
+            PositionLost: the id is unknown, or a later publication has been evicted.
         """
         rings = self._rings_of(subscription)
         floor = self._floor_of(subscription, rings)
@@ -132,9 +143,9 @@ class History:
         return [ring for topic, ring in self._rings.items() if subscription.covers(topic)]
 
     def _floor_of(self, subscription: Subscription, rings: Iterable[_Ring]) -> int:
-        """The place up to which something that concerns the subscription may have gone."""
+        """The place up to which a slot that matches the subscription may have been evicted."""
         floors = [ring.floor for ring in rings]
-        # A topic without a ring may have had one; of a pattern's topics nobody knows.
+        # A topic without a ring may have had one. The dropped topics that match a pattern are unknown.
         if subscription.match is not Match.EXACT or not floors:
             floors.append(self._floor)
         return max(floors)

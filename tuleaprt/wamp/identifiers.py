@@ -1,6 +1,5 @@
-"""URIs, patterns and ids by the rules of the WAMP specification (URIs; IDs; Pattern-based Subscriptions).
-
-The only translation of errors into the URIs of WAMP (WAMP: Predefined URIs) and of tuleaprt.
+"""URIs, patterns and ids by the WAMP specification (URIs; IDs; Pattern-based Subscriptions), and the URIs of
+errors (Predefined URIs).
 """
 
 import re
@@ -10,12 +9,12 @@ from hashlib import blake2b
 from tuleaprt import errors
 
 MAX_ID = 2**53
-"""The greatest id that JSON carries exactly (WAMP: IDs)."""
+"""The largest id: JSON in JavaScript carries it exactly (WAMP: IDs)."""
 
 MAX_URI_LENGTH = 1000
-"""Longer than any URI that means something."""
+"""The longest URI that is accepted."""
 
-# WAMP, URIs, loose rule: components without whitespace, "." and "#", none of them empty.
+# WAMP, URIs, loose rule: a component has no whitespace, "." or "#", and is not empty.
 _COMPONENT = r"[^\s.#]"
 _URI = re.compile(rf"(?:{_COMPONENT}+\.)*{_COMPONENT}+")
 _PREFIX = re.compile(rf"(?:{_COMPONENT}+\.)*{_COMPONENT}*")
@@ -39,24 +38,25 @@ def is_uri(text: str) -> bool:
 
 
 def is_pattern(text: str, match: Match) -> bool:
-    """Whether the text may be matched so: a prefix may end in an empty component, a wildcard have any.
+    """Whether the text is valid for this match policy: the last component of a prefix may be empty, and any
+    component of a wildcard.
 
-    The whole text must fit: Autobahn's own patterns end in ``$``, which lets one newline pass.
+    The whole text is matched. Autobahn's own patterns end in ``$``, which accepts a trailing newline.
     """
     return len(text) <= MAX_URI_LENGTH and _FORMS[match].fullmatch(text) is not None
 
 
 def publication_id(epoch: bytes, position: int, index: int) -> int:
-    """The id of publication ``index`` of the record at ``position``, 1…2^53-1.
+    """The id of publication ``index`` of the record at ``position``, from 1 to 2^53-1.
 
-    A keyed hash: equal on every node that reads the same journal, not to be guessed by anybody else, and
-    never met again after the epoch (at most 64 bytes) has ended.
+    It is a keyed hash: every node that reads the same journal computes the same id, others cannot guess it,
+    and it does not occur again in another epoch (``epoch`` is the key, at most 64 bytes).
     """
     return _keyed(epoch, f"{position}.{index}")
 
 
 def anchor_id(epoch: bytes, pattern: str, position: int) -> int:
-    """The id that stands for a place in the history of a topic, or pattern, where there is no publication."""
+    """The id of a place at which the topic or pattern has no publication."""
     return _keyed(epoch, f"{position} {pattern}")
 
 
@@ -84,5 +84,5 @@ _URIS: dict[type[errors.TuleaprtError], str] = {
 
 
 def uri_of(error: errors.TuleaprtError) -> str:
-    """What ERROR, ABORT or GOODBYE call it. What HELLO is refused for has its URI on the spot."""
+    """The URI of the error in ERROR, ABORT and GOODBYE. Refusals of HELLO name their URI themselves."""
     return _URIS[type(error)]

@@ -1,7 +1,7 @@
-"""What a client may say, read by Autobahn's message classes.
+"""Parses the messages of a client with Autobahn's message classes.
 
-Autobahn answers for the shapes (WAMP: Messages, Message Codes and Direction); here is what a server must
-add: anything else is one kind of error, which names the message and never echoes it into a log.
+Autobahn checks the shapes (WAMP: Messages, Message Codes and Direction). This module adds what a server
+needs: every other input is one kind of error, which names the message and does not quote it.
 """
 
 from typing import Any
@@ -52,11 +52,11 @@ _LONGEST_TEXT = 200
 
 
 def parse(raw: object) -> Message:
-    """The message that a decoded payload stands for.
+    """The message in a decoded payload.
 
     Raises:
-        ProtocolViolation: it is none that a client may send.
-        InvalidUri: a request (its id is ``raw[1]``) that is sound but for its URI.
+        ProtocolViolation: it is not a message that a client may send.
+        InvalidUri: a request (its id is ``raw[1]``) is valid except for its URI.
     """
     if not isinstance(raw, list) or not raw:
         raise ProtocolViolation("not a WAMP message")
@@ -79,16 +79,17 @@ def parse(raw: object) -> Message:
     except ProtocolError as error:
         raise _malformed(cls, str(error)) from None
     except Exception:
-        # Autobahn leaves some of its checks to assertions, and to the keywords of its constructors.
+        # Autobahn checks some values by assertions and by the keywords of its constructors.
         raise _malformed(cls, "") from None
-    # Autobahn's patterns end in "$", which lets one newline pass. Of SUBSCRIBE only the realm can tell.
+    # Autobahn's patterns end in "$", which accepts a trailing newline. The realm checks the topic of
+    # SUBSCRIBE.
     if isinstance(message, Publish | Call) and not is_uri(raw[3]):
         raise InvalidUri("the URI is not valid")
     return message
 
 
 def name(cls: type[Message]) -> str:
-    """The name that the specification gives to a message."""
+    """The name of the message in the specification."""
     return cls.__name__.upper()
 
 
@@ -102,7 +103,9 @@ def _options(raw: list[Any]) -> dict[Any, Any]:
 
 
 def _with_whole_ids(raw: list[Any]) -> list[Any]:
-    """Session ids as integers: JavaScript's binary serializers write those above 32 bits as floats."""
+    """The message with session ids as integers. Some JavaScript serializers send integers above 32 bits as
+    floats.
+    """
     options = _options(raw)
     whole = {
         key: [int(id) if isinstance(id, float) and id.is_integer() else id for id in options[key]]

@@ -1,4 +1,6 @@
-"""What operators are told of sessions and subscriptions (WAMP: Session Meta API, Subscription Meta API)."""
+"""The meta events, and the details of sessions and subscriptions for operators (WAMP: Session Meta API,
+Subscription Meta API).
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ class Described(Subscriber, Protocol):
 
 
 def session_details(session: Described) -> Mapping[str, Any]:
-    """``wamp.session.get``; whatever is of the ticket but the user's id and role stays here."""
+    """``wamp.session.get``. It shows nothing of the token but user id and role."""
     return {
         "session": session.id,
         "authid": session.identity.authid,
@@ -48,7 +50,7 @@ def timestamp(seconds: float) -> str:
 
 
 class MetaEvents:
-    """Publishes them. Only operators may subscribe to them, and the view shows them to nobody else."""
+    """Publishes meta events. Only operators may subscribe to them, and the view hides them from users."""
 
     def __init__(
         self, broker: Broker, deliver: Callable[[Dispatch], None], new_id: Callable[[], int]
@@ -60,7 +62,7 @@ class MetaEvents:
 
     @contextmanager
     def silence(self) -> Iterator[None]:
-        """Publish nothing meanwhile: ``wamp.session.kill_all`` has no events."""
+        """Publish no meta events inside this block: ``wamp.session.kill_all`` causes none."""
         self._is_silent = True
         try:
             yield

@@ -1,27 +1,22 @@
-"""The session meta API: who is here, and who is to go (WAMP: Session Meta API).
+"""The procedures of the Session Meta API and the Subscription Meta API (WAMP).
 
-================================= ========================== ============================
-wamp.session.count                [authroles]?               how many
-wamp.session.list                 [authroles]?               their ids
-wamp.session.get                  session                    ``meta.session_details``
-wamp.session.kill                 session; reason, message
-wamp.session.kill_by_authid       authid; reason, message    the ids that were killed
-wamp.session.kill_by_authrole     authrole; reason, message  how many were killed
-wamp.session.kill_all             ; reason, message          how many were killed
-================================= ========================== ============================
+===================================== ========================== ===================================
+wamp.session.count                    [authroles]?               number of sessions
+wamp.session.list                     [authroles]?               session ids
+wamp.session.get                      session                    ``meta.session_details``
+wamp.session.kill                     session; reason, message
+wamp.session.kill_by_authid           authid; reason, message    ids of the killed sessions
+wamp.session.kill_by_authrole         authrole; reason, message  number of killed sessions
+wamp.session.kill_all                 ; reason, message          number of killed sessions
+wamp.subscription.list                                           {"exact", "prefix", "wildcard"}: ids
+wamp.subscription.lookup              topic, {"match"}?          id or null
+wamp.subscription.match               topic                      ids or null
+wamp.subscription.get                 subscription               ``meta.subscription_details``
+wamp.subscription.list_subscribers    subscription               session ids
+wamp.subscription.count_subscribers   subscription               number of subscribers
+===================================== ========================== ===================================
 
-Nobody kills his own session. A kill is a GOODBYE.
-
-The subscription meta API: who listens to what (WAMP: Subscription Meta API).
-
-===================================== ===================== =====================================
-wamp.subscription.list                                      {"exact", "prefix", "wildcard"}: ids
-wamp.subscription.lookup              topic, {"match"}?     id or null
-wamp.subscription.match               topic                 ids or null
-wamp.subscription.get                 subscription          ``meta.subscription_details``
-wamp.subscription.list_subscribers    subscription          session ids
-wamp.subscription.count_subscribers   subscription          how many
-===================================== ===================== =====================================
+A killed session receives GOODBYE. No procedure kills the session of its caller.
 """
 
 from collections.abc import Callable, Sequence

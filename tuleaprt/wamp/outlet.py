@@ -1,4 +1,4 @@
-"""The port through which a session reaches its client, and why a connection ends."""
+"""The port through which a session sends to its client, and the reasons why a connection ends."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from autobahn.wamp.message import Message
 
 
 class End(StrEnum):
-    """Why a connection ended. Up to FLOOD it is the session that says so."""
+    """Why a connection ended. The session decides those up to FLOOD, the transport the others."""
 
     GOODBYE = "goodbye"
     EXPIRED = "ticket expired"
@@ -30,11 +30,11 @@ class End(StrEnum):
 
 
 MISBEHAVED = {End.REFUSED, End.VIOLATION, End.FLOOD, End.SLOW, End.TOO_LONG, End.FAULT}
-"""The ends that an administrator may want to look into."""
+"""Ends that an administrator may want to look into. They are logged as warnings."""
 
 
 class Outlet(Protocol):
-    """What a session wants of its connection. Messages and the close leave in the order of the calls."""
+    """A connection, to its session. Messages and the close are sent in the order of the calls."""
 
     @property
     def description(self) -> Mapping[str, str]:
@@ -43,17 +43,21 @@ class Outlet(Protocol):
 
     @property
     def longest(self) -> int:
-        """The most bytes of a message that the peer takes."""
+        """The longest message that the peer accepts, in bytes."""
         ...
 
     def send(self, message: Message, until: float = math.inf) -> None:
-        """``until``: not from then on (seconds since the epoch), but drop it."""
+        """Send the message. It is dropped if it would be sent at or after ``until`` (seconds since the
+        epoch).
+        """
 
     def close(self, end: End, detail: str = "") -> None:
-        """``detail`` is for the log."""
+        """Close the connection. ``detail`` is for the log."""
 
     def wake_at(self, when: float) -> None:
-        """Have the session woken then, in seconds since the epoch, and not before; infinity: never."""
+        """Call ``wake`` of the session at this time (seconds since the epoch), and not before; infinity:
+        never.
+        """
 
     def pause(self, is_paused: bool) -> None:
-        """Read nothing more from the client, or go on reading."""
+        """Stop or resume reading from the client."""

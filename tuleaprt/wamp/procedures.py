@@ -1,15 +1,14 @@
-"""The router's procedures by name: ping and history for everybody, the meta API for operators, and others.
+"""The router's procedures by name: ping, event history and token refresh for all sessions, the meta API for
+operators.
 
-``org.tuleap.session.refresh``: a session shows a newer ticket, and goes on.
-
-::
+``org.tuleap.session.refresh`` shows a newer token, so that the session continues::
 
     CALL    ["eyJ0eXAi…"]
     RESULT  [{"expires_at": 1741878120.123}]
 
-The ticket must be of the same user and role. One that ends earlier changes nothing. The session has from then
-on the rooms and the end of the ticket, and what it may not have any more is revoked; all sessions of the user
-have its groups (credentials.py).
+The token must have the same user and role. A token that expires earlier changes nothing. The session takes
+over the rooms and the end of the token, and loses the subscriptions that the token does not allow. All
+sessions of the user take over its groups (``auth.Credentials``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ def refresh(
 ) -> Result:
     """
     Raises:
-        TokenInvalid: the ticket is not good, or not this user's in this role; nothing has changed.
+        TokenInvalid: the token is not good, or has another user or role; nothing has changed.
         InvalidArgument
     """
     ticket = arguments.next("ticket", a_text)
@@ -40,10 +39,10 @@ def refresh(
     try:
         identity = authenticator.authenticate(ticket, now)
     except TicketError:
-        raise TokenInvalid("this ticket is not good") from None
+        raise TokenInvalid("this token is not good") from None
     former = caller.identity
     if (identity.user_id, identity.role) != (former.user_id, former.role):
-        raise TokenInvalid("this is the ticket of somebody else, or of another role")
+        raise TokenInvalid("this token has another user or role")
     if identity.exp >= former.exp:
         longer = max(identity.expires_at, former.expires_at)
         realm.show(caller, replace(identity, expires_at=longer), now)
@@ -54,7 +53,7 @@ PING = "org.tuleap.session.ping"
 
 
 class Procedures:
-    """``others`` decide themselves who may call them."""
+    """All procedures. ``others`` check by themselves whether the caller may call them."""
 
     def __init__(self, realm: Realm, others: Mapping[str, Procedure]) -> None:
         self._everybodys: dict[str, Procedure] = {
@@ -69,7 +68,7 @@ class Procedures:
     ) -> Result:
         """
         Raises:
-            RequestError: the call is answered by an ERROR.
+            RequestError: the call is answered by ERROR.
         """
         called = self._everybodys.get(procedure) or self._operators.get(procedure)
         if called is None:
@@ -80,10 +79,11 @@ class Procedures:
 
 
 def ping(caller: Member, arguments: Arguments, now: float) -> Result:
-    """An empty RESULT. A page cannot see the pings of WebSocket (RFC 6455, 5.5.2), and calls this instead.
+    """An empty RESULT. Pages call it to test the connection, because they cannot see WebSocket pings (RFC
+    6455, 5.5.2).
 
     Raises:
-        InvalidArgument: it takes none.
+        InvalidArgument: there is an argument.
     """
     arguments.done()
     return Result()

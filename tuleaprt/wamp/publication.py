@@ -1,9 +1,10 @@
-"""What is published, and who may get it.
+"""A publication, and which sessions may receive it.
 
-A publication carries no list of receivers but a *view*: asked with somebody's groups (and his user id, if
-the publication names him as a submitter), it answers with the kwargs that he gets, or None. So it is asked
-once for each distinct pair, however many sessions share it. Beside the view stand two things that concern
-single sessions: the window that sent it, and the audience that its publisher named.
+A publication has no list of receivers. It has a *view*: a function that takes user groups and a user id, and
+returns the keyword arguments that such a user receives, or None. The broker passes the user id only for users
+that the publication names as submitters, so the view is asked once for all other users with the same groups.
+Two more conditions concern single sessions: the window that sent the change is left out, and the publisher
+may name an audience.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +19,10 @@ View = Callable[[frozenset[str], int | None], Kwargs | None]
 
 
 class JsonText:
-    """A value that is kept as the JSON that it came in, which takes a tenth of the memory of its objects.
+    """A value that is kept as JSON text, which takes a tenth of the memory of Python objects.
 
-    JSON's serializer passes it on as it is; others write what it means. (A dataclass would be an object to
-    them, with a field.)
+    The JSON serializer copies the text, the others encode its value. It is not a dataclass, because
+    serializers would encode a dataclass as an object.
     """
 
     __slots__ = ("text",)
@@ -48,10 +49,11 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Whom the publisher wants to reach (WAMP: Subscriber Black- and Whitelisting, Publisher Exclusion).
+    """The sessions that the publisher wants to reach (WAMP: Subscriber Black- and Whitelisting, Publisher
+    Exclusion).
 
-    All conditions that are present must hold. Of the eligible, None is no condition, and an empty set
-    admits nobody. ``publisher`` is the id of the session that published and is left out, if it is.
+    All conditions must hold. An eligible list of None is no condition; an empty list admits no session.
+    ``publisher`` is the id of the publishing session if it is to be left out.
     """
 
     eligible: frozenset[int] | None = None
@@ -64,12 +66,12 @@ class Audience:
 
     @property
     def names_sessions(self) -> bool:
-        """Whether it depends on ids that nobody has any more when history is asked."""
+        """Whether it depends on session ids, which do not exist any more when the history is read."""
         return self.eligible is not None or bool(self.exclude)
 
     @property
     def weight(self) -> int:
-        """What it takes in the history, in bytes."""
+        """Its size in the event history, in bytes."""
         lists = (self.eligible, self.eligible_authid, self.eligible_authrole)
         entries = sum(
             len(it or ()) for it in (*lists, self.exclude, self.exclude_authid, self.exclude_authrole)
@@ -89,7 +91,7 @@ class Audience:
 
 
 class Replay(Enum):
-    """What becomes of a publication when somebody asks for what he missed."""
+    """How the event history replays a publication."""
 
     EACH = "it is told again"
     LAST = "it is told again if it is the last such of its topic that the asker may see"
@@ -98,11 +100,11 @@ class Replay(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Publication:
-    """One event before it has receivers.
+    """One publication, before it has receivers.
 
-    ``kwargs`` is the whole of it, which operators get; None: nobody gets anything, but it has its id.
-    ``submitters`` are the user ids that ``view`` wants to know. ``sender``, where given, is left out.
-    ``size`` is what it counts for in the history, in bytes.
+    ``kwargs`` is the whole payload, which operators receive; None: no session receives anything, but the id
+    is used. ``submitters`` are the user ids for which ``view`` needs the user id. ``sender`` is the window to
+    leave out. ``size`` is what it counts in the event history, in bytes.
     """
 
     id: int
@@ -118,7 +120,7 @@ class Publication:
 
     @property
     def is_told_again(self) -> bool:
-        """Whether the history keeps more of it than its place."""
+        """Whether the history keeps its payload, and not only its place."""
         return (
             self.kwargs is not None
             and self.replay is not Replay.NEVER

@@ -1,9 +1,12 @@
-"""How fast one session may ask: first it is delayed, then refused, then it is ended.
+"""The rate limit of one session: its messages are first delayed, then refused, and then the session is ended.
 
-A bucket of tokens, two seconds' worth at most; a message takes one, and more if it is long or was much work.
-Who finds it empty waits in a queue, which drains at the rate; meanwhile his connection is not read, so the
-queue holds what was on its way. When the queue is full, further messages are refused, and who goes on
-nevertheless is ended.
+A token bucket holds two seconds' worth of tokens. A message takes one, or more if it is long or costly. When
+the bucket is empty, messages wait in a queue, which is served at the rate. The connection is not read
+meanwhile, so the queue holds only what was read before. When the queue is full, further messages are refused,
+and a client that continues to send is disconnected.
+
+Queued messages are served one at a time and the bucket does not fill up meanwhile. If all messages that
+became due while the server was busy were served at once, the server would be busy again.
 """
 
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from typing import Any
 BURST_SECONDS = 2
 QUEUE_SECONDS = 4
 PATIENCE_SECONDS = 2
-"""How many seconds' worth of messages may come at once, may wait, and are refused before the end."""
+"""How many seconds' worth of messages are served at once, are queued, and are refused."""
 
 
 class Verdict(Enum):
@@ -24,7 +27,9 @@ class Verdict(Enum):
 
 
 class Bucket:
-    """Holds ``most`` tokens and gets ``per_second``. It may be in debt. Times are in seconds."""
+    """A token bucket with ``most`` tokens that refills with ``per_second``. It may be in debt. Times are in
+    seconds.
+    """
 
     __slots__ = ("_at", "_most", "_per_second", "_tokens")
 
@@ -35,10 +40,11 @@ class Bucket:
         self._at = now
 
     def take(self, now: float, cost: float = 1) -> bool:
-        """Take so many tokens, if there is one at all."""
-        # A clock that was set back keeps nobody waiting for the old time.
+        """Take ``cost`` tokens if there is at least one."""
+        # When the clock was set back, no client waits for the former time.
         self._at = min(self._at, now)
-        # The very number that others are told: however it is rounded, whoever comes then has his turn.
+        # The comparison uses the number that callers are told, so that rounding cannot make a punctual caller
+        # too early.
         if now < self.ready_at():
             return False
         self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_second) - cost
@@ -46,20 +52,20 @@ class Bucket:
         return True
 
     def charge(self, cost: float) -> None:
-        """Take so many tokens afterwards."""
+        """Take further tokens for work that is done."""
         self._tokens -= cost
 
     def save_up(self, most: float) -> None:
-        """Have no more than this."""
+        """Limit the tokens to this number."""
         self._tokens = min(self._tokens, most)
 
     def ready_at(self) -> float:
-        """When there is a token."""
+        """The time at which there is a token."""
         return self._at + max(0.0, 1 - self._tokens) / self._per_second
 
 
 class RateLimit:
-    """How the messages of one session are served; ``per_second`` is the rate."""
+    """Decides what happens to the messages of one session; ``per_second`` is the rate."""
 
     __slots__ = ("_bucket", "_per_second", "_refused", "_waiting")
 
@@ -70,7 +76,7 @@ class RateLimit:
         self._refused = 0
 
     def admit(self, message: Any, now: float, cost: float = 1) -> Verdict:
-        """Say what is to be done with a message; the one that is to wait is kept."""
+        """Decide about a message, and queue it if it has to wait."""
         if not self._waiting and self._bucket.take(now, cost):
             return Verdict.NOW
         if len(self._waiting) < QUEUE_SECONDS * self._per_second:
@@ -82,10 +88,7 @@ class RateLimit:
         return Verdict.ENOUGH
 
     def due(self, now: float) -> Iterator[Any]:
-        """The first of those that wait, if its turn has come.
-
-        One at a time: were all served that became due while the server was busy, it would be busy again.
-        """
+        """The first queued message, if it is due."""
         if self._waiting and self._bucket.take(now, self._waiting[0][1]):
             self._bucket.save_up(0)
             message, _ = self._waiting.pop(0)
@@ -94,13 +97,13 @@ class RateLimit:
             yield message
 
     def charge(self, cost: float) -> None:
-        """What was just served was more work than one message's."""
+        """Count ``cost`` further messages for the message that was just served."""
         self._bucket.charge(cost)
 
     def next_at(self) -> float | None:
-        """When the first of those that wait is due; None: nobody waits."""
+        """The time at which the first queued message is due; None: the queue is empty."""
         return self._bucket.ready_at() if self._waiting else None
 
     def clear(self) -> None:
-        """Nothing that waits will be served."""
+        """Drop the queued messages."""
         self._waiting.clear()

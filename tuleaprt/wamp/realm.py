@@ -1,7 +1,4 @@
-"""A realm: its sessions, its subscriptions, its history, and the one place that publications pass through.
-
-The sessions of a realm: by their id, by their user, and by the window that they speak for.
-"""
+"""A realm: its sessions, subscriptions and event history, and the one place that all publications pass."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -18,7 +15,7 @@ from tuleaprt.wamp.publication import Publication, Window
 
 
 class Present(Protocol):
-    """A session, to the roster. Its user, role and window do not change while it is there."""
+    """A session, to the table of all. Its user, role and window do not change while it is in the table."""
 
     id: int
 
@@ -33,14 +30,16 @@ S = TypeVar("S", bound=Present)
 
 
 def window_of(session: Present) -> Window | None:
-    """The window that a user's session speaks for; an operator's means nothing to anybody."""
+    """The window of a user's session; None for operators, whose windows do not count."""
     if session.window is None or session.identity.role is not Role.USER:
         return None
     return Window(session.identity.user_id, session.window)
 
 
 class Sessions(dict[int, S]):
-    """By id; also ``users``, by user and id, and ``windows``: whoever came last is the window's."""
+    """The sessions by id; ``users`` by user and id; ``windows`` by window: the session that joined last
+    counts.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class Sessions(dict[int, S]):
             self.windows[window] = session
 
     def leave(self, session: S) -> bool:
-        """Whether it was there."""
+        """Remove the session, and return whether it was in the table."""
         if self.get(session.id) is not session:
             return False
         del self[session.id]
@@ -69,43 +68,43 @@ class Sessions(dict[int, S]):
         return True
 
     def of_user(self, user_id: int) -> Collection[S]:
-        """The sessions of a user now, in whatever role."""
+        """A copy of the user's sessions in all roles."""
         return tuple(self.users.get(user_id, {}).values())
 
 
 Audit = Callable[[int, Identity, str, str], None]
-"""Notes what an operator did: session, who he is, the deed, and to what."""
+"""Logs what an operator did: session id, identity, action, object of the action."""
 
 
 class Member(Described, Protocol):
-    """A session as its realm sees it."""
+    """A session, to its realm."""
 
     subscriptions: set[int]
 
     def dismiss(self, end: End, reason: str, message: str | None, now: float) -> None:
-        """Leave the realm, and tell the client by GOODBYE."""
+        """Leave the realm, and send GOODBYE."""
 
     def revoked(self, subscription: int, reason: str) -> None:
-        """Tell the client that this subscription is no more."""
+        """Tell the client that the session has lost this subscription."""
 
     def assume(self, identity: Identity) -> None:
-        """Be who the tickets say that the user has shown."""
+        """Take over the identity from the user's newest token."""
 
 
 class Observer(Protocol):
-    """Is told what becomes of the windows for which users' sessions speak."""
+    """Is told when the windows of users gain and lose their sessions."""
 
     def joined(self, window: Window, session: int) -> None: ...
 
     def left(self, window: Window, session: int) -> None:
-        """The session has ended, with all its subscriptions."""
+        """The session has ended, and all its subscriptions with it."""
 
     def unsubscribed(self, window: Window, topic: str) -> None:
-        """By its own will, or because it may not any more."""
+        """The client has unsubscribed, or the session has lost the right to the topic."""
 
 
 class Realm:
-    """Synchronous: whatever one call does is done before the next one begins."""
+    """Synchronous: each call is complete before the next one begins."""
 
     def __init__(
         self,
@@ -134,14 +133,14 @@ class Realm:
         self.max_sessions_per_user = max_sessions_per_user
 
     def observe(self, observer: Observer) -> None:
-        """Tell this one too, from now on."""
+        """Add an observer."""
         self._observers.append(observer)
 
     def join(self, session: Member, now: float) -> None:
-        """Take the session in and give it an id that no other has; it replaces that of the same window.
+        """Add the session and give it a unique id. It replaces the former session of the same window.
 
         Raises:
-            LimitExceeded: its user has as many as one may have. Anonymous operators are many.
+            LimitExceeded: the user has too many sessions. The limit does not hold for anonymous operators.
         """
         window = window_of(session)
         if window is not None and (former := self.sessions.windows.get(window)) is not None:
@@ -162,7 +161,7 @@ class Realm:
         self.meta.joined(session)
 
     def show(self, session: Member, identity: Identity, now: float) -> None:
-        """The session has shown a ticket of its user; the groups hold in all his sessions."""
+        """The session has shown a token. All sessions of the user get the newest groups."""
         before = self._credentials.groups_of(identity.user_id)
         groups = self._credentials.show(identity, now)
         session.assume(replace(identity, groups=groups))
@@ -173,7 +172,7 @@ class Realm:
                 other.assume(replace(other.identity, groups=groups))
 
     def leave(self, session: Member) -> None:
-        """Forget the session and its subscriptions; harmless when it is not here."""
+        """Remove the session and its subscriptions. Nothing happens if it is not in the realm."""
         if not self.sessions.leave(session):
             return
         for id in list(session.subscriptions):
@@ -184,15 +183,15 @@ class Realm:
                 observer.left(window, session.id)
 
     def revoke(self, user_id: int, now: float) -> None:
-        """End the sessions of a user, whose tickets are good no more."""
+        """End all sessions of a user whose tokens have been revoked."""
         self._credentials.forget(user_id)
         for session in self.sessions.of_user(user_id):
-            session.dismiss(End.REVOKED, "org.tuleap.close.revoked", "the ticket has been revoked", now)
+            session.dismiss(End.REVOKED, "org.tuleap.close.revoked", "the token has been revoked", now)
 
     def subscribe(
         self, session: Member, topic: str, match: Match, now: float, confirm: Callable[[int], None]
     ) -> None:
-        """``confirm`` is given the subscription's id before anything can be sent of it.
+        """Subscribe. ``confirm`` gets the subscription's id before any event of it is sent.
 
         Raises:
             InvalidUri, NotAuthorized, LimitExceeded.
@@ -212,21 +211,21 @@ class Realm:
         session.subscriptions.add(subscription.id)
         self.audit(session, "subscribe", f"{match} {topic}")
         confirm(subscription.id)
-        # Who does not read his answers has just been cut off.
+        # The session has just ended if its outbound queue was full.
         if subscription.id in session.subscriptions:
             self.meta.subscribed(session, subscription, is_new=known is None)
 
     def unsubscribe(self, session: Member, id: int) -> None:
         """
         Raises:
-            NoSuchSubscription: unknown, or not this session's.
+            NoSuchSubscription: the id is unknown, or another session's.
         """
         self._give_up(session, self.subscription_of(session, id))
 
     def subscription_of(self, session: Member, id: int) -> Subscription:
         """
         Raises:
-            NoSuchSubscription: unknown, or not this session's; which of the two is not said.
+            NoSuchSubscription: the id is unknown, or another session's; the error does not say which.
         """
         subscription = self.broker.subscriptions.get(id)
         if subscription is None or id not in session.subscriptions:
@@ -237,20 +236,22 @@ class Realm:
         """End the subscriptions that the policy does not allow any more (WAMP: Subscription Revocation)."""
         for id in list(session.subscriptions):
             if id not in session.subscriptions:
-                return  # It has just been told of another one, and cut off for not reading.
+                return  # The session has just ended because its outbound queue was full.
             subscription = self.subscription_of(session, id)
             if not self.policy.may_subscribe(session.identity, subscription.topic, subscription.match):
                 self._give_up(session, subscription)
                 session.revoked(id, "wamp.error.not_authorized")
 
     def publish(self, publication: Publication, at: float) -> None:
-        """Give it its place in the history and send it on its way; ``at`` is when it was accepted."""
+        """Append the publication to the event history and send it. ``at`` is the time of the journal's
+        record.
+        """
         self.history.append(publication, at)
         for dispatch in self.broker.dispatch(publication):
             self._deliver(dispatch)
 
     def audit(self, session: Member, deed: str, what: str) -> None:
-        """Note it if it is an operator's."""
+        """Log the action if the session is an operator's."""
         if session.identity.role is Role.OPERATOR:
             self._audit(session.id, session.identity, deed, what)
 

@@ -1,4 +1,4 @@
-"""``wamp.subscription.get_events``: what was published while somebody was away (WAMP: Event History).
+"""``wamp.subscription.get_events``: replays publications to a client that missed them (WAMP: Event History).
 
 ::
 
@@ -9,8 +9,8 @@
     RESULT  [{"timestamp", "subscription", "publication", "details", "args", "kwargs"}, …]
             {"position": <id of the newest slot>, "position_lost": false, "more": false}
 
-All conditions together must hold. Whoever asks gets what he would get if it were published now; of what is
-told in its last state only (Replay.LAST), the last of each topic.
+All conditions must hold. The caller receives what it would receive if the publication were made now. Of
+publications with Replay.LAST it receives the last one of each topic that it may see.
 """
 
 import operator
@@ -31,13 +31,13 @@ from tuleaprt.wamp.realm import Member, Realm
 GET_EVENTS = "wamp.subscription.get_events"
 
 PAGE_BYTES = 262_144
-"""About as much goes into one RESULT, and at most half of what the peer takes."""
+"""The size of one RESULT. It is at most half of the longest message that the peer accepts."""
 
 EVENT_BYTES = 300
-"""What an event takes in a RESULT beside its payload."""
+"""The size of an event in RESULT without its payload."""
 
 SLOTS_PER_CALL, BYTES_PER_CALL = 1000, 65_536
-"""Looking through so many slots, or writing so many bytes, is as much work as another call."""
+"""Searching this many slots, or sending this many bytes, counts as one more call for the rate limit."""
 
 _COMPARISONS = {"from": operator.ge, "after": operator.gt, "before": operator.lt, "until": operator.le}
 
@@ -93,7 +93,7 @@ def _publications(
         except PositionLost:
             yield _nothing_is_known
             continue
-        # Of what came after the last that went all is there; it itself, and what came before it, is not.
+        # Everything after the last evicted slot is known; that slot itself, and what came before it, is not.
         if word == "after" or any(slot.place == place for slot in slots):
             yield partial(_has_place, compare, place)
         else:
@@ -105,12 +105,12 @@ def _has_place(compare: Callable[[int, int], bool], place: int, slot: Slot) -> b
 
 
 def _nothing_is_known(slot: Slot) -> bool:
-    """The condition of a position that is lost."""
+    """The condition for a lost position: no slot fulfils it."""
     return False
 
 
 def _visible(slots: Sequence[Slot], caller: Member, *, reverse: bool) -> Iterator[Chosen]:
-    """The slots that the caller may see now, and what he sees of each; see ``Replay``."""
+    """The slots that the caller may see now, with the payload that it receives."""
     last = _last_of_each_topic(slots, caller)
     for slot in reversed(slots) if reverse else slots:
         publication = slot.publication
@@ -125,7 +125,7 @@ def _visible(slots: Sequence[Slot], caller: Member, *, reverse: bool) -> Iterato
 
 
 def _last_of_each_topic(slots: Sequence[Slot], caller: Member) -> dict[int, Kwargs]:
-    """The last of those of which only the last is told, by their places, as the caller sees them."""
+    """For each topic the last publication with Replay.LAST that the caller may see, by place."""
     found: dict[int, Kwargs] = {}
     topics: set[str] = set()
     for slot in reversed(slots):
@@ -139,7 +139,7 @@ def _last_of_each_topic(slots: Sequence[Slot], caller: Member) -> dict[int, Kwar
 
 
 def _page(visible: Iterable[Chosen], limit: int | None, room: int) -> tuple[list[Chosen], bool]:
-    """As many as fit, at least one, and whether one had to stay out for its size."""
+    """As many events as fit into a page, at least one; and whether another one did not fit."""
     page: list[Chosen] = []
     size = 0
     if limit != 0:

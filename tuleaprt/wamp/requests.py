@@ -1,4 +1,4 @@
-"""What a joined session may ask for. Each raises a RequestError to be answered by ERROR."""
+"""The requests of a joined session. Each raises a RequestError that is answered by ERROR."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -62,7 +62,7 @@ def call(session: Asking, message: wamp.Call, now: float) -> None:
 
 
 def cancel(session: Asking, message: wamp.Cancel, now: float) -> None:
-    """Every call has been answered before its CANCEL can come."""
+    """Calls are answered at once, so nothing is left to cancel."""
 
 
 def register(session: Asking, message: wamp.Register, now: float) -> None:
@@ -89,7 +89,7 @@ def refusal(request_type: int, request: int, error: errors.RequestError) -> wamp
 
 
 def wants_an_answer(raw: list[Any]) -> bool:
-    """Whether a refusal of this request is told: not if it is a PUBLISH without acknowledge, or a CANCEL."""
+    """Whether a refusal is sent: not for PUBLISH without acknowledge, and not for CANCEL."""
     if raw[0] == wamp.Publish.MESSAGE_TYPE:
         return bool(raw[2].get("acknowledge"))
     return bool(raw[0] != wamp.Cancel.MESSAGE_TYPE)
@@ -98,7 +98,7 @@ def wants_an_answer(raw: list[Any]) -> bool:
 def _payload(message: wamp.Publish | wamp.Call) -> tuple[list[Any], dict[str, Any]]:
     args = [] if message.args is None else message.args
     kwargs = {} if message.kwargs is None else message.kwargs
-    # Autobahn lets pass what other specifications put there.
+    # Autobahn also accepts payloads of other specifications.
     if message.payload is not None or not isinstance(args, list) or not isinstance(kwargs, dict):
         raise errors.InvalidArgument("the payload must be a list and an object")
     return args, kwargs
@@ -117,5 +117,5 @@ def _audience(session: Asking, message: wamp.Publish) -> Audience:
 
 
 def _if_present(values: list[Any] | None) -> frozenset[Any] | None:
-    """An empty list is a condition, which nobody meets; that is not the same as none."""
+    """None if the option is absent. An empty list is a condition that no session meets."""
     return None if values is None else frozenset(values)

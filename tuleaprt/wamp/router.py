@@ -1,4 +1,4 @@
-"""What all sessions of one kind of listener share."""
+"""What all sessions at one kind of endpoint share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tuleaprt.wamp.realm import Realm
 
 
 class Publisher(Protocol):
-    """Takes what operators publish."""
+    """Accepts the publications of operators."""
 
     def publish(
         self,
@@ -22,14 +22,15 @@ class Publisher(Protocol):
         audience: Audience,
         answer: Callable[[int | RequestError], None],
     ) -> None:
-        """``answer`` is called once, at once or later: with the publication's id, or why there is none."""
+        """``answer`` is called once, now or later, with the publication's id or with the error."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Router:
-    """``anonymous`` is who comes without a ticket; None: nobody may. Times are in seconds.
+    """``anonymous`` is the identity of clients without a token; None: every client needs one. Times are in
+    seconds.
 
-    How fast one may ask may change; a session keeps what it began with.
+    ``requests_per_second`` may change; a session keeps the value that it began with.
     """
 
     realm: Realm

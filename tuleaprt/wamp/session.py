@@ -1,4 +1,4 @@
-"""One WAMP session, from HELLO to its end, as a state table.
+"""One WAMP session, from HELLO to its end, as a table of states.
 
 ::
 
@@ -10,10 +10,10 @@
         └─────────────────┴──────▶ ENDED   LEAVING ───────────────────────────┘
                                              router GOODBYE
 
-Where no ticket is asked for, HELLO leads from CONNECTED to JOINED. What is not in the table is a protocol
-violation: ABORT, and the connection is closed (WAMP: Sessions, Protocol Violations). ``receive``, ``wake``
-and ``lost`` are all that the outside does to a session, besides what its realm does; what it wants of the
-outside is its Outlet. Times are in seconds since the epoch.
+Where no token is needed, HELLO leads from CONNECTED to JOINED. A message that is not in the table is a
+protocol violation: the session sends ABORT and closes (WAMP: Sessions, Protocol Violations). The connection
+calls ``receive``, ``wake`` and ``lost``. The session sends and closes through its Outlet, so it works the
+same over every transport. Times are in seconds since the epoch.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from tuleaprt.wamp.requests import REQUESTS, refusal, wants_an_answer
 from tuleaprt.wamp.router import Router
 
 BYTES_PER_TOKEN = 4096
-"""A message counts once more against the rate for each so many of its bytes."""
+"""A message counts once more for the rate limit for each 4096 bytes."""
 
 
 class State(Enum):
@@ -45,7 +45,7 @@ class State(Enum):
 
 
 class Session:
-    """The router's side of one connection. ``identity`` is there from WELCOME on."""
+    """The router's side of one connection. ``identity`` exists from WELCOME on."""
 
     __slots__ = (
         "_deadline",
@@ -83,13 +83,13 @@ class Session:
 
     @property
     def parting(self) -> End | None:
-        """Why the router has said GOODBYE, while the client's is still to come."""
+        """Why the router has sent GOODBYE, until the client answers it."""
         return self._leaving if self.state is State.LEAVING else None
 
-    # What the connection calls.
+    # Called by the connection.
 
     def receive(self, raw: object, now: float, size: int = 0) -> None:
-        """Take a decoded message of the client, which had so many bytes."""
+        """Handle a decoded message of the client; ``size`` is its length in bytes."""
         if now >= self._deadline:
             self.wake(now)
         if self.state is not State.JOINED:
@@ -109,16 +109,16 @@ class Session:
             self._close(End.FLOOD)
 
     def violate(self, violation: errors.ProtocolViolation) -> None:
-        """End the session because its client does not keep to the protocol."""
+        """End the session because the client has violated the protocol."""
         if self.state is not State.ENDED:
             self._abort(uri_of(violation), str(violation))
             self._close(End.VIOLATION, violation.what)
 
     def wake(self, now: float) -> None:
-        """Do what is due."""
+        """Do everything that is due."""
         if now >= self._deadline:
             if self.state is State.JOINED:
-                error = errors.TicketExpired("the ticket of this session has expired")
+                error = errors.TicketExpired("the token of this session has expired")
                 self.dismiss(End.EXPIRED, uri_of(error), str(error), now)
             elif self.state is not State.ENDED:
                 self._close(self._leaving if self.state is State.LEAVING else End.SILENT)
@@ -131,31 +131,31 @@ class Session:
             self._schedule()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         self._leave(State.ENDED)
 
-    # What its handshake and its requests call.
+    # Called by the handshake and the requests.
 
     def challenge(self) -> None:
-        """Ask for the ticket."""
+        """Ask for the token."""
         self.state = State.CHALLENGED
         self.outlet.send(wamp.Challenge("ticket"))
 
     def join(self, identity: Identity, now: float) -> None:
-        """Be a session of the realm, and say so to the client."""
+        """Join the realm, and send WELCOME."""
         self.identity = identity
         self.router.realm.join(self, now)
         self.state = State.JOINED
         self.outlet.send(welcome(self.id, self.router.realm.name, identity, self.authmethod))
 
     def charge(self, cost: float) -> None:
-        """A request was as much work as so many more."""
+        """Count ``cost`` further messages for the rate limit."""
         self._limit.charge(cost)
 
-    # What the realm and its procedures call.
+    # Called by the realm and its procedures.
 
     def dismiss(self, end: End, reason: str, message: str | None, now: float) -> None:
-        """Leave the realm, tell the client by GOODBYE, and wait for his; once."""
+        """Leave the realm, send GOODBYE and wait for the client's GOODBYE. Only the first call counts."""
         if self.state is not State.JOINED:
             return
         self._leave(State.LEAVING)
@@ -165,21 +165,25 @@ class Session:
         self.outlet.send(wamp.Goodbye(reason, message=message))
 
     def revoked(self, subscription: int, reason: str) -> None:
-        """Tell the client that it has lost a subscription, if it understands that."""
+        """Send UNSUBSCRIBED, if the client has announced that it understands subscription revocation."""
         if self.can_be_revoked:
             self.outlet.send(wamp.Unsubscribed(0, subscription=subscription, reason=reason))
 
     def assume(self, identity: Identity) -> None:
-        """Be who the tickets say; the subscriptions that they do not cover are revoked."""
+        """Apply the identity from the user's newest token, and revoke the subscriptions that it does not
+        cover.
+        """
         self.identity = identity
         self._deadline = identity.expires_at
         self._schedule()
         self.router.realm.revoke_what_is_lost(self)
 
-    # Its own.
+    # Internal.
 
     def _take(self, raw: object, now: float, *, is_too_fast: bool = False) -> None:
-        """Do what a message asks; of who is too fast no request is heard, but he may leave."""
+        """Handle a message. When the client is too fast, requests are refused, and other messages are
+        handled.
+        """
         if self.state is State.ENDED:
             return
         try:
@@ -212,7 +216,7 @@ class Session:
         self.outlet.close(End.GOODBYE, "the client aborted")
 
     def _fail(self, raw: object, error: errors.RequestError) -> None:
-        # Only requests fail so, and theirs is the shape [type, request id, options or id, …].
+        # Only requests fail like this. Their shape is [type, request id, options or id, …].
         assert isinstance(raw, list)
         if self.state is State.JOINED:
             if wants_an_answer(raw):
@@ -235,7 +239,7 @@ class Session:
         self.router.realm.leave(self)
 
     def _schedule(self) -> None:
-        """Have ``wake`` called when the next thing is due."""
+        """Have ``wake`` called at the next deadline."""
         next_at = self._limit.next_at()
         self.outlet.wake_at(self._deadline if next_at is None else min(self._deadline, next_at))
 
