@@ -1,5 +1,6 @@
 # make run     start the server on its defaults, with a live page to look at, and say how to use them
 # make test    lint, types, the documentation and every test
+# make quick   lint, types and the tests that need no process, network or browser
 # make docs    the documentation as web pages, in build/docs
 # make fuzz    throw nonsense at the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
@@ -15,7 +16,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test lint types docs unit fuzz watch post bench soak clean
+.PHONY: run test quick lint types docs unit fuzz watch post bench soak clean
 
 # The server needs no Node. The live page needs autobahn-js: npm fetches it, or a line says what to install.
 run: .venv/run
@@ -43,8 +44,13 @@ docs: .venv/test
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@for file in README NEWS CONTRIBUTING; do $(BIN)/docutils --halt=warning $$file.rst build/docs/$$file.html || exit 1; done
 
+quick: lint types
+	$(BIN)/pytest --quiet tests/wamp tests/tuleap tests/relay tests/journal tests/test_layers.py
+
+# The tests mostly wait for servers and browsers, so there are more workers than processors. What a file starts,
+# its tests share.
 unit: .venv/test .venv-interop/.ready node_modules/.ready
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*' --fail-under=100 --format=total
 
 fuzz: .venv/test

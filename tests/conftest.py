@@ -10,10 +10,18 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
+from tests.strays import NothingIsLeft, mark
+
 # A machine that is busy with other tests is slow, not wrong.
 settings.register_profile("tuleaprt", deadline=None)
 settings.register_profile("fuzz", deadline=None, max_examples=50_000)
 settings.load_profile("tuleaprt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    mark()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(NothingIsLeft())
 
 
 class Log:

@@ -1,21 +1,22 @@
-"""Everything that can go wrong on purpose, as one tree.
+"""All errors that are raised on purpose, as one tree.
 
 ::
 
     TuleaprtError
     ├── ConfigError            the server does not start
-    ├── CommandFailed          the command line could not do what it was asked to do
-    │   └── Unreachable            nobody answers there
-    ├── InvalidMessage         a post is refused; nothing was journalled
-    │   ├── MalformedMessage       its envelope cannot be read
-    │   └── RefusedMessage         it can be read, but says something that is not accepted
+    ├── CommandFailed          a command of the command line has failed
+    │   ├── Unreachable            no server answers
+    │   └── InvalidAnswer          the server's answer cannot be read
+    ├── InvalidMessage         a post is refused; the journal has no record of it
+    │   ├── MalformedMessage       it cannot be read
+    │   └── RefusedMessage         it can be read, but is not accepted
     ├── JournalUnavailable     the journal cannot take an input now
-    ├── TicketError            no session for this ticket
+    ├── TicketError            no session for this token
     │   ├── TicketExpired
     │   └── TicketRefused
-    ├── PositionLost           the history does not reach back so far
-    ├── ProtocolViolation      a peer does not speak WAMP; its session ends
-    └── RequestError           a WAMP request is answered by an ERROR
+    ├── PositionLost           the event history does not reach back so far
+    ├── ProtocolViolation      the peer violates WAMP; its session ends
+    └── RequestError           a WAMP request is answered by ERROR
         ├── InvalidUri
         ├── InvalidArgument
         ├── NotAuthorized
@@ -28,16 +29,16 @@
         ├── TokenInvalid
         └── Unavailable
 
-No HTTP status and no WAMP URI here: ``web.resource`` and ``wamp.uris`` translate.
+``web.resource`` translates them into HTTP statuses, ``wamp.identifiers`` into WAMP URIs.
 """
 
 
 class TuleaprtError(Exception):
-    """Base of all errors that tuleaprt raises on purpose."""
+    """The base of all errors that tuleaprt raises on purpose."""
 
 
 class ConfigError(TuleaprtError):
-    """The configuration cannot be used; ``problems`` holds one line for each thing that is wrong."""
+    """The configuration cannot be used. ``problems`` has one line for each problem."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -45,22 +46,24 @@ class ConfigError(TuleaprtError):
 
 
 class CommandFailed(TuleaprtError):
-    """What the command line was asked to do failed; the text says why and names no secret."""
+    """A command of the command line has failed. The text says why, and names no secret."""
 
 
 class Unreachable(CommandFailed):
-    """The server cannot be reached, or does not speak what it should; later it may."""
+    """The server cannot be reached, or speaks another protocol. A later attempt may succeed."""
 
 
 class InvalidAnswer(CommandFailed):
-    """The server answers what cannot be read; it is not tuleaprt, or is broken, and will be later."""
+    """The server's answer cannot be read: it is not tuleaprt, or it is broken. A later attempt would fail,
+    too.
+    """
 
 
 class InvalidMessage(TuleaprtError):
-    """A body of ``POST /message`` that is not accepted.
+    """The body of a post is not accepted.
 
-    ``code`` is a stable word, ``path`` the place in the body (``$.rights.tracker``).
-    The text names types and rules, never a value of the body, so that it may be logged.
+    ``code`` is a constant word, ``path`` the place in the body (``$.rights.tracker``). The text names
+    types and rules, and never a value of the body, so it may be logged.
     """
 
     def __init__(self, code: str, message: str, path: str = "$") -> None:
@@ -71,35 +74,35 @@ class InvalidMessage(TuleaprtError):
 
 
 class MalformedMessage(InvalidMessage):
-    """The envelope cannot be read."""
+    """The post cannot be read."""
 
 
 class RefusedMessage(InvalidMessage):
-    """The envelope can be read, but asks for something that is not accepted."""
+    """The post can be read, but is not accepted."""
 
 
 class JournalUnavailable(TuleaprtError):
-    """The journal did not take the input; nothing was published."""
+    """The journal has not taken the input. Nothing was published."""
 
 
 class TicketError(TuleaprtError):
-    """The ticket opens no session. The text is for the log and holds nothing of the ticket."""
+    """The token opens no session. The text is for the log and quotes nothing of the token."""
 
 
 class TicketExpired(TicketError):
-    """The ticket was good once."""
+    """The token has expired, and is good otherwise."""
 
 
 class TicketRefused(TicketError):
-    """The ticket was never good."""
+    """The token is not good."""
 
 
 class PositionLost(TuleaprtError):
-    """A publication id that the history does not know, or after which something has gone from it."""
+    """The event history does not know the publication id, or has evicted a later publication."""
 
 
 class ProtocolViolation(TuleaprtError):
-    """What came is not WAMP, or not in its place. The text is for the peer; ``what`` is for the log."""
+    """The peer violates WAMP. The text is for the peer; ``what`` is for the log."""
 
     def __init__(self, what: str, text: str = "") -> None:
         super().__init__(text or what)
@@ -107,48 +110,48 @@ class ProtocolViolation(TuleaprtError):
 
 
 class RequestError(TuleaprtError):
-    """A request of a session that is answered by an ERROR; the text goes to the client."""
+    """A request that is answered by ERROR. The text is for the client."""
 
 
 class InvalidUri(RequestError):
-    """A URI that breaks the specification's rules."""
+    """The URI breaks the rules of the specification."""
 
 
 class InvalidArgument(RequestError):
-    """A procedure's argument, or a publication's payload, that is not accepted; the text names it."""
+    """An argument of a procedure, or the payload of a publication, is not accepted. The text names it."""
 
 
 class NotAuthorized(RequestError):
-    """The session may not do that."""
+    """The session may not do this."""
 
 
 class NoSuchSession(RequestError):
-    """The session is unknown, or is the caller's own, which it cannot kill."""
+    """The session is unknown, or is the caller's own, which a caller cannot kill."""
 
 
 class NoSuchSubscription(RequestError):
-    """The subscription is unknown, or is not the session's own."""
+    """The subscription is unknown, or belongs to another session."""
 
 
 class NoSuchRegistration(RequestError):
-    """There are no registrations."""
+    """The router has no registrations."""
 
 
 class NoSuchProcedure(RequestError):
-    """No procedure has this name."""
+    """The router has no procedure with this name."""
 
 
 class LimitExceeded(RequestError):
-    """The session already has as much of it as one session may have."""
+    """The session or its user has reached a limit."""
 
 
 class RateExceeded(RequestError):
-    """The session asks faster than it may, and has done so for a while."""
+    """The session sends requests faster than the rate limit allows."""
 
 
 class TokenInvalid(RequestError):
-    """A ticket that does not refresh this session."""
+    """The token does not refresh this session."""
 
 
 class Unavailable(RequestError):
-    """The request is sound, but cannot be served now."""
+    """The request is valid, but cannot be served now."""

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-import tuleaprt.cli.http
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+import tuleaprt.cli.post
 import tuleaprt.cli.session
 from tests.cli.answering import ABORT, EVENT, GOODBYE, RESULT, ROLES, SUBSCRIBED, WELCOME, raw, wamp
 from tests.cli.conftest import KEY_FILE, Tuleaprt
@@ -292,7 +292,7 @@ async def test_attack_a_body_without_end_fills_no_memory() -> None:
 async def test_attack_an_answer_that_does_not_end_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, answer: bytes, again: bytes
 ) -> None:
-    monkeypatch.setattr(tuleaprt.cli.http, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(tuleaprt.cli.post, "TIMEOUT_SECONDS", 0.5)
     endless = raw(answer, again, is_silent=True)
     with endless as port, pytest.raises(Unreachable, match=r"no whole answer|timed out"):
         await deferToThread(request, f"http://127.0.0.1:{port}", "GET", "/")

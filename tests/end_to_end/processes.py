@@ -19,6 +19,9 @@ TWISTD = str(Path(sys.executable).parent / "twistd")
 T = TypeVar("T")
 PATIENCE_SECONDS = 60
 
+ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+"""The kernel ends the process when that of the tests ends, however that happens (prctl(2))."""
+
 
 def patiently(awaited: Deferred[T], what: str) -> Deferred[T]:
     """A wait that fails, rather than hang, when what is waited for does not come at all."""
@@ -60,8 +63,8 @@ class Process(protocol.ProcessProtocol):
         pipes: dict[int, Any] | None = {0: "w", 1: "r", 2: "r", **(files or {})}
         reactor.spawnProcess(
             process,
-            arguments[0],
-            list(arguments),
+            ENDS_WITH_ITS_PARENT[0],
+            [*ENDS_WITH_ITS_PARENT, *arguments],
             {**whole, **environment},
             str(folder),
             usePTY=on_a_terminal,

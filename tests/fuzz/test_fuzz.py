@@ -99,7 +99,7 @@ def attack(scene: Scene, kind: type[Peer], serializer: Serializer, state: str, c
         # He does not go by himself.
         scene.server.pass_time(12)
         is_going = peer.transport.disconnecting or peer.transport.disconnected
-        assert is_going or peer.connection.line is None or not peer.is_ended()
+        assert is_going or peer.connection.outbound is None or not peer.is_ended()
     peer.lose()
 
 
@@ -132,7 +132,7 @@ def test_nothing_that_a_client_sends_harms_the_server_or_anybody_else(
 def test_no_request_harms_a_site(seed: int) -> None:
     chance = random.Random(seed)
     with scene() as it:
-        faults = it.server.hub.faults
+        faults = it.server.connections.faults
         leaves = {"message": Echo(faults), "health": HealthResource(list, faults)}
         for _ in range(5):
             connection = Connection(

@@ -1,1 +1,1 @@
-"""What Tuleap means: tickets, messages, rights, topics. Pure."""
+"""What Tuleap means: tokens, messages, rights, topics, campaigns. Pure."""

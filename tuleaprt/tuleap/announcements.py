@@ -1,4 +1,4 @@
-"""What the server itself says: of viewers, and of the podium (contract 4.6; docs/tuleap.rst).
+"""The messages that the server makes itself: presence and podium (contract 4.6; docs/tuleap.rst).
 
 ::
 
@@ -8,8 +8,8 @@
     user:leave                     "7b1c8d2e-…"
     testmanagement_podium:update   [{"user": {…}, "score": 3, "rank": 1}, …]
 
-Each is for those who may see the executions that it speaks of, and each half of a change for those who may
-see its own.
+A user receives a message if the user may see the execution that it names. Each half of a presence change
+has an execution of its own.
 """
 
 from collections.abc import Callable
@@ -24,15 +24,17 @@ from tuleaprt.tuleap.rights import Executions, Rights
 from tuleaprt.wamp.publication import Kwargs, Publication, Replay, Window
 
 Draft = Callable[..., Publication]
-"""A publication that has everything but its id."""
+"""A publication that lacks only its id."""
 
 STANDING_BYTES = 500
 SCORES_BYTES = 200
-"""What the podium of a publication takes in memory, for each user and each value of rights."""
+"""The size of a podium in the event history, for each user and for each value of rights."""
 
 
 def presence_changed(change: PresenceChange, campaigns: Campaigns, sender: Window | None = None) -> Draft:
-    """``sender`` is that of the message that it follows from, if it follows from one."""
+    """The message about a change of presence. ``sender`` is the window of the post that caused it, if a post
+    did.
+    """
     topic, added, removed = change.topic, change.added, change.removed
     executions = campaigns.executions
     come = {} if added is None else _half("add", added.execution, added)
@@ -51,8 +53,9 @@ def presence_changed(change: PresenceChange, campaigns: Campaigns, sender: Windo
         return parts.get((sees_added, sees_removed))
 
     def is_bare_id(removed: Viewers) -> bool:
-        """Nothing is known of the execution but the id that the page has posted. It is told to the users to
-        whom Tuleap tells it, because a page may still show the viewer there (case P10)."""
+        """Whether nothing is known of the execution but the id in the post. Users that receive the added
+        half are told that id, as Tuleap does, because a page may still show the viewer there (case P10).
+        """
         return not removed.viewers and executions.rights_of(topic, removed.execution) is None
 
     return partial(
@@ -71,7 +74,7 @@ def _half(verb: str, execution: int | str, viewers: Viewers) -> dict[str, Any]:
 
 
 def departed(departure: Departure, campaigns: Campaigns) -> Draft:
-    """For those who could see the window where it was."""
+    """``user:leave``, for users that may see the execution on which the window was."""
     topic, execution, executions = departure.topic, departure.execution, campaigns.executions
     kwargs: Kwargs = {"cmd": LEAVE, "data": departure.window.uuid}
 
@@ -89,12 +92,13 @@ def departed(departure: Departure, campaigns: Campaigns) -> Draft:
 
 
 def podium_changed(campaign: Campaign, before: Podium, campaigns: Campaigns) -> Draft:
-    """The whole podium of the campaign, for users to whom it is another than ``before``.
+    """The whole podium of the campaign, for users for whom it differs from ``before``.
 
-    The view answers as long as the campaign is remembered: after that nothing says whose rights have changed.
+    The view returns nothing once the campaign has been forgotten: the server no longer knows its newest
+    rights.
     """
     after = campaign.ledger.podium
-    # Merged, not made a set of: rights are dear to hash, and dictionaries know their hashes.
+    # Dictionaries are merged because they store the hashes of their keys. Hashing rights again is expensive.
     known = [it for it in {**before.scores, **after.scores} if it is not None]
     parts: dict[tuple[int, ...], Kwargs | None] = {}
 

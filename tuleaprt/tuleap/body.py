@@ -1,6 +1,6 @@
-"""A body of a request as JSON, stricter than msgspec is, and what is wrong with it, with its place.
+"""Checks of a JSON body that msgspec does not make, and errors with the place in the body.
 
-The texts name types and rules, never a value of the body, so that they may be logged.
+The texts of errors name types and rules and never a value, so they may be logged.
 """
 
 import json
@@ -13,18 +13,21 @@ import msgspec
 from tuleaprt.errors import InvalidMessage, MalformedMessage, RefusedMessage
 
 MAX_DEPTH = 100
-"""How deep a body may be nested; Tuleap's go to 5. Whoever decodes an EVENT recurses too."""
+"""The deepest nesting that is accepted. Tuleap's posts have 5 levels. Serializers that encode an EVENT
+recurse, too.
+"""
 
 _PATH = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<key>\w+)`")
 
 
 def check_json(body: bytes) -> None:
-    """What msgspec lets pass: it takes the last of two equal keys, and its bound on depth is Python's.
+    """Refuse duplicate keys and deep nesting: msgspec takes the last of two equal keys, and its depth limit
+    is Python's.
 
     Raises:
         MalformedMessage
-        RecursionError, ValueError: for ``not_json``.
+        RecursionError, ValueError: to be passed to ``not_json``.
     """
     _unique_keys.decode(body.decode())
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
@@ -36,20 +39,21 @@ def check_json(body: bytes) -> None:
 
 
 def not_json(error: ValueError | RecursionError) -> MalformedMessage:
-    """What to say of a body that could not be decoded."""
+    """The error for a body that could not be decoded."""
     if isinstance(error, RecursionError):
         return MalformedMessage("too_deep", "the body is nested too deep")
-    # Not the text of a UnicodeDecodeError: it goes on to quote what it could not read.
+    # The text of a UnicodeDecodeError quotes the body.
     is_text = not isinstance(error, UnicodeDecodeError)
     what = str(error).partition("\n")[0] if is_text else "it is not UTF-8"
     return MalformedMessage("invalid_json", f"the body is not JSON: {what}")
 
 
 def check_texts(body: bytes, value: Any, path: str) -> None:
-    """Texts must not begin with U+0000: in WAMP's JSON they are binary (WAMP: Binary support in JSON).
+    """Refuse texts that begin with U+0000: WAMP's JSON reads them as binary data (WAMP: Binary support in
+    JSON).
 
     Raises:
-        RefusedMessage: one does, in this value, which is of the body and at this path.
+        RefusedMessage: ``value``, which is at this path in the body, contains such a text.
     """
     if b'"\\u0000' in body:
         for place, text in _texts(value, path):
@@ -58,7 +62,7 @@ def check_texts(body: bytes, value: Any, path: str) -> None:
 
 
 def refuse(cls: type[InvalidMessage], code: str, error: Exception, root: str = "$") -> NoReturn:
-    """Say what msgspec has found, and where."""
+    """Raise the error of msgspec as an InvalidMessage with its path."""
     match = _PATH.fullmatch(str(error))
     what, path = (match["what"], root + (match["path"] or "")) if match else (str(error), root)
     if missing := _MISSING.fullmatch(what):
@@ -91,5 +95,5 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, dict):
         for key, child in node.items():
             yield f"{path} (a key)", key
-            # Not the key itself: it is the poster's text, and the path goes into the log.
+            # The path goes into the log, and the key is text of the body.
             yield from _texts(child, f"{path}[...]")

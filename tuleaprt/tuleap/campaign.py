@@ -1,8 +1,9 @@
-"""What the server knows of the campaigns, all of it learned from Tuleap's posts and from operators.
+"""What the server knows of test campaigns, all of it from Tuleap's posts and from operators.
 
-Of each campaign: the viewers of its executions and their results. A campaign that no post has named for long
-is forgotten, and begins anew with the next post; so do all campaigns when the server restarts. The rights of
-executions are kept apart from that (``Executions``), because the history still has messages about them.
+For each campaign these are the viewers of its executions and their results. A campaign that no input has
+named for a long time is forgotten, and begins empty at the next post, as all campaigns do when the server
+restarts. The rights of executions are kept apart from campaigns (``Executions``), because the event
+history still has messages about them.
 """
 
 from collections import OrderedDict
@@ -21,7 +22,7 @@ EXECUTIONS_PER_RECORD = 2
 
 
 class Campaign:
-    """One campaign, from the post that first names it until it is forgotten."""
+    """One campaign, from the input that first names it until it is forgotten."""
 
     def __init__(self, topic: str, touched_at: float) -> None:
         self.topic = topic
@@ -30,9 +31,10 @@ class Campaign:
 
 
 class Campaigns:
-    """All campaigns, at most ``max`` of them, or as many as have viewers. Times are those of the records.
+    """All campaigns: at most ``max`` of them, or as many as have viewers. Times are those of the records.
 
-    ``max_publications`` is how many can be told at a later time: the rights of what they name are kept.
+    ``max_publications`` is the number of publications that may still be delivered or replayed. The rights
+    of the executions that they name are kept.
     """
 
     def __init__(self, *, max: int, idle_seconds: float, max_publications: int) -> None:
@@ -44,13 +46,15 @@ class Campaigns:
         self._idle_seconds = idle_seconds
         self._campaigns: dict[str, Campaign] = {}
         self._unwatched: OrderedDict[str, Campaign] = OrderedDict()
-        """Those without viewers, the longest idle first: the search for what to forget ends at its first."""
+        """Campaigns without viewers, the longest idle first, so that the search for idle campaigns ends at
+        the first.
+        """
 
     def __len__(self) -> int:
         return len(self._campaigns)
 
     def campaign(self, topic: str, at: float) -> Campaign:
-        """The campaign that a record names now."""
+        """The campaign that a record names. It is idle no longer."""
         campaign = self._campaigns.get(topic)
         if campaign is None:
             campaign = self._campaigns[topic] = Campaign(topic, at)
@@ -59,13 +63,14 @@ class Campaigns:
         return campaign
 
     def is_remembered(self, campaign: Campaign) -> bool:
-        """Whether it has not been forgotten since it was made."""
+        """Whether the campaign has not been forgotten."""
         return self._campaigns.get(campaign.topic) is campaign
 
     def apply(self, command: Command, rights: Rights, campaign: Campaign, at: float) -> list[PresenceChange]:
-        """Take note of a command; ``rights`` are those of its message.
+        """Apply a command; ``rights`` are those of its message.
 
-        They are the execution's, but for ``link_artifact``, where they are the bug's (contract 1.4).
+        They are the rights of the execution, except in ``link_artifact``, where they are the bug's
+        (contract 1.4).
         """
         topic, execution = campaign.topic, command.execution
         if not isinstance(command, Linked):
@@ -95,10 +100,10 @@ class Campaigns:
         return changes
 
     def seed(self, campaign: Campaign, results: Mapping[int, Result], users: Mapping[int, JsonText]) -> None:
-        """These are the results of the campaign, and no others.
+        """Replace the results of the campaign.
 
-        A result without rights has those that are known already. An execution that was deleted stays so,
-        unless it is listed.
+        A result without rights keeps the rights that are known. Listing a deleted execution restores it;
+        a deleted execution that is not listed stays deleted.
         """
         topic, executions = campaign.topic, self.executions
         for execution, result in results.items():
@@ -155,7 +160,7 @@ class Campaigns:
         return changes
 
     def _note(self, changes: Iterable[PresenceChange | Departure], at: float) -> None:
-        """Campaigns have won or lost viewers, and so have executions."""
+        """File campaigns and executions anew whose viewers have changed."""
         for change in changes:
             self._touch(self._campaigns[change.topic], at)
             if isinstance(change, Departure):
@@ -172,7 +177,7 @@ class Campaigns:
             self._unwatched.move_to_end(campaign.topic)
 
     def _forget_the_idle(self, now: float, newest: Campaign) -> None:
-        """The longest idle first, but none that has viewers: pages would show them for ever."""
+        """Forget the longest idle first. A campaign with viewers stays: pages would show them for ever."""
         while self._unwatched and (oldest := next(iter(self._unwatched.values()))) is not newest:
             if len(self._campaigns) <= self._max and oldest.touched_at > now - self._idle_seconds:
                 break

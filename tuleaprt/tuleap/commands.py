@@ -1,4 +1,5 @@
-"""What the commands of a campaign say (contract 1.4, 1.5); all others are passed on and mean nothing here.
+"""The commands of a campaign that change the server's knowledge (contract 1.4, 1.5). All others are only
+forwarded.
 
 ::
 
@@ -9,8 +10,9 @@
     testmanagement_user:presence            {"presence": {"execution_id": 39, "uuid": "7b1c8d2e-…",
                                                           "remove_from": "", "user": {"id": 101, …}}}
 
-An execution's id may come as a number or as its text; they are one. ``remove_from`` is the execution that was
-left, ``""``: none, or ``execution_id`` itself: it is left for none.
+The id of an execution is a number or its text; both name the same execution. ``remove_from`` is the
+execution that the window leaves. ``""`` means that it leaves none; ``execution_id`` itself means that it
+leaves that one and enters none.
 """
 
 from collections.abc import Callable
@@ -30,22 +32,22 @@ LEAVE = "user:leave"
 PODIUM = "testmanagement_podium:update"
 
 SERVER_COMMANDS = frozenset({LEAVE, "presences", PODIUM})
-"""Commands that only the server makes (docs/tuleap.rst)."""
+"""Commands that only the server makes. A post must not carry them (docs/tuleap.rst)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """A test was added to the campaign."""
+    """An execution has been added to the campaign."""
 
     execution: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:
-    """A test has a new result.
+    """An execution has a new result.
 
-    ``author`` is the id of its user, None if he has none; ``user`` is how Tuleap represents him.
-    ``is_automated`` is None when the message does not show it, which Tuleap's do not.
+    ``author`` is the id of the user, or None; ``user`` is Tuleap's representation of the user.
+    ``is_automated`` is None if the message does not say it, and Tuleap's messages do not.
     """
 
     execution: int
@@ -57,23 +59,23 @@ class Updated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """A test was taken out of the campaign."""
+    """An execution has been removed from the campaign."""
 
     execution: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """A bug was linked to a test. The rights of the message are those of the bug."""
+    """A bug has been linked to an execution. The rights of the message are the bug's."""
 
     execution: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewing:
-    """A window has opened a test, or left it if ``left`` is that same test.
+    """A window has opened an execution, or has left it if ``left`` is the same execution.
 
-    ``viewer`` is the user as Tuleap represents him, with a key ``uuid`` for the window.
+    ``viewer`` is Tuleap's representation of the user, with the key ``uuid`` of the window.
     """
 
     execution: int
@@ -112,9 +114,10 @@ class _PresenceData(msgspec.Struct):
 
 
 def command_of(cmd: str, data: Any, sender: Window | None) -> Command | None:
-    """
+    """The command in a message of a campaign; None: it is only forwarded.
+
     Raises:
-        RefusedMessage: the data are not those of the command.
+        RefusedMessage: the data do not have the command's shape.
     """
     meaning = _MEANINGS.get(cmd)
     return None if meaning is None else meaning(data, sender)
@@ -123,7 +126,7 @@ def command_of(cmd: str, data: Any, sender: Window | None) -> Command | None:
 def execution_id(value: int | str, path: str) -> int:
     """
     Raises:
-        RefusedMessage: it is not a canonical decimal number from 1 to 2^53-1, or the text of one.
+        RefusedMessage: the value is not a canonical decimal number from 1 to 2^53-1, or its text.
     """
     id = parse_id(value)
     if id is None:

@@ -1,21 +1,17 @@
-"""The body of ``PUT /campaigns/<id>/executions``: what the results of a campaign are.
+"""The inputs that the journal carries. Campaigns and publications follow from them and from nothing else.
 
-::
+Sessions, groups and the ends of tokens belong to each node and are not inputs.
+
+An operator's publication over WAMP obeys the rules of a post::
+
+    PUBLISH  [16, <request>, <options>, "org.tuleap.kanban.3", [], {"cmd": …, "data": …, "rights": {…}}]
+
+A seed is the body of ``PUT /campaigns/<id>/executions``, the results of a campaign::
 
     [{"execution_id": 39, "status": "passed", "user": {"id": 101, …}, "automated": false, "rights": {…}}, …]
 
-``user`` is the author of the latest result, as Tuleap represents him; null: nobody. ``automated`` may be left
-out (false), and so may ``rights``, but then nobody may see it until a post says who may.
-
-What the journal carries: all that the campaigns, and what is published, follow from.
-
-Sessions, groups and the ends of tickets are each node's own and are not among them.
-
-What an operator publishes over WAMP: a post in another envelope, with the same rules.
-
-::
-
-    PUBLISH  [16, <request>, <options>, "org.tuleap.kanban.3", [], {"cmd": …, "data": …, "rights": {…}}]
+``user`` is the author of the latest result as Tuleap represents users; null: none. ``automated`` may be
+absent (false). ``rights`` may be absent or null: then the known rights stay.
 """
 
 import math
@@ -44,7 +40,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPublish:
-    """An operator's PUBLISH; ``audience`` is whom he wants to reach."""
+    """An operator's PUBLISH; ``audience`` are the sessions that the operator wants to reach."""
 
     message: Message
     audience: Audience
@@ -52,7 +48,7 @@ class OperatorPublish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSeeded:
-    """An operator has said what the results of a campaign are (``seed.decode``)."""
+    """An operator has put the results of a campaign (``decode_seed``)."""
 
     topic: str
     results: Mapping[int, Result]
@@ -61,14 +57,14 @@ class CampaignSeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRevoked:
-    """An administrator has revoked the tickets that a user has."""
+    """An administrator has revoked the tokens that a user has."""
 
     user_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSeen:
-    """A window that is on an execution is connected; ``session`` speaks for it."""
+    """A window that is on an execution has the session ``session``."""
 
     window: Window
     session: int
@@ -76,7 +72,7 @@ class WindowSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLost:
-    """The session that spoke for such a window has ended."""
+    """The session of a window that is on an execution has ended."""
 
     window: Window
     session: int
@@ -84,7 +80,7 @@ class WindowLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowUnsubscribed:
-    """Such a window does not show this campaign any more."""
+    """A window that is on an execution of this campaign has unsubscribed from it."""
 
     window: Window
     topic: str
@@ -92,7 +88,7 @@ class WindowUnsubscribed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraceEnded:
-    """Such a window has been absent for long, since then; any node may say so, and more than once."""
+    """The grace of a window that has no session since then is over. Any node may append it, even twice."""
 
     window: Window
     since: float
@@ -100,7 +96,7 @@ class GraceEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """A server looks whether the journal comes back to it; nothing is published of it."""
+    """A node tests whether the journal returns what it appends. Nothing is published."""
 
     token: str
 
@@ -122,10 +118,11 @@ KEYS = ("cmd", "data", "rights")
 
 
 def message_of(topic: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Message | None:
-    """The message that it stands for, of no sender; None: this is not the topic of a room.
+    """The message of an operator's publication, without a sender; None: the topic is not a kanban's or
+    campaign's.
 
     Raises:
-        InvalidMessage: it is not accepted; ``path`` begins at the kwargs.
+        InvalidMessage: the message is not accepted; ``path`` begins at the keyword arguments.
     """
     room = room_id(topic)
     if room is None:
@@ -149,7 +146,7 @@ def message_of(topic: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Me
 
 
 def _what_is_no_json(node: Any, path: str) -> Iterator[str]:
-    """Where there is something that only other serializers know: bytes, times, NaN, other keys."""
+    """The places of values that JSON does not have: bytes, times, NaN, keys that are not text."""
     if isinstance(node, dict):
         for key, child in node.items():
             if isinstance(key, str):
@@ -183,11 +180,11 @@ _users = msgspec.json.Decoder(_User | None)
 
 
 def decode_seed(body: bytes) -> tuple[Mapping[int, Result], Mapping[int, JsonText]]:
-    """The result of each execution, and how their authors are represented, by user id.
+    """The result of each execution, and the representation of their authors by user id.
 
     Raises:
-        MalformedMessage: it is not JSON.
-        RefusedMessage: it is, but not this.
+        MalformedMessage: the body is not JSON.
+        RefusedMessage: the body is not a seed.
     """
     try:
         check_json(body)
@@ -206,7 +203,7 @@ def decode_seed(body: bytes) -> tuple[Mapping[int, Result], Mapping[int, JsonTex
             raise RefusedMessage("duplicate_id", "this execution is listed twice", f"{place}.execution_id")
         author = _author(entry.user, f"{place}.user")
         if author is not None:
-            # As a post's: spaces do not make another representation of him.
+            # Encoded again, so that white space does not make a different representation of the user.
             users[author] = JsonText(msgspec.json.encode(msgspec.json.decode(entry.user)))
         results[id] = Result(
             status=entry.status, author=author, is_automated=entry.automated, rights=entry.rights

@@ -1,4 +1,4 @@
-"""The body of ``POST /message``: everything about it is checked here (contract 1).
+"""The body of ``POST /message``. All checks of a post are made here (contract 1).
 
 ::
 
@@ -26,10 +26,10 @@ from tuleaprt.wamp.publication import JsonText, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A post that was found good.
+    """A valid post.
 
-    ``sender`` is the window that it names, if it names one. ``command`` is what it means to a campaign;
-    None: nothing. ``data_json`` is ``data`` to the letter, ``size`` is in bytes.
+    ``sender`` is the window that it names, or None. ``command`` is its meaning for a campaign, or None.
+    ``data_json`` is the text of ``data``, ``size`` the length of the body in bytes.
     """
 
     sender: Window | None
@@ -60,18 +60,18 @@ _rights = msgspec.json.Decoder(Rights)
 _data = msgspec.json.Decoder(_Data)
 
 _known_rights = lru_cache(maxsize=1024)(_rights.decode)
-"""The messages of one tracker have the same rights: one object for all that are kept."""
+"""Messages of one tracker have equal rights. The cache makes them one object."""
 
 MAX_KNOWN_RIGHTS = 4096
-"""How many bytes such rights may have; Tuleap's have some hundred."""
+"""The longest rights that are cached, in bytes. Tuleap's have some hundred."""
 
 
 def decode(body: bytes) -> Message:
-    """The message that a body holds.
+    """The message in a body.
 
     Raises:
-        MalformedMessage: it is not JSON, or not the envelope.
-        RefusedMessage: its rights, room, command or data are not accepted.
+        MalformedMessage: the body is not JSON, or not a message.
+        RefusedMessage: the rights, the room, the command or the data are not accepted.
     """
     if not body:
         raise MalformedMessage("empty_body", "the body is empty (PHP posts this when its encoding fails)")

@@ -1,8 +1,9 @@
-"""Who has tested how much of a campaign (contract 5.3: the rule of today's pages).
+"""The podium of a campaign: the score of each user (contract 5.3: the rule of today's pages).
 
-A user's score is the number of executions whose latest result is his and is not ``notrun``; automated ones
-do not count. Whoever asks gets the scores of the executions that he may see, so they are kept for each value
-of rights: a podium is the sum of the few that he may see, whatever the size of the campaign.
+The score of a user is the number of executions whose latest result is the user's and is not ``notrun``.
+Automated executions do not count. A reader receives the scores of the executions that the reader may see.
+Scores are therefore kept by rights: a podium is the sum over the few values of rights that admit the
+reader, however large the campaign.
 """
 
 from collections import Counter
@@ -16,12 +17,12 @@ from tuleaprt.wamp.publication import JsonText
 NOT_RUN = "notrun"
 
 Standing = dict[str, Any]
-"""``{"user": <as Tuleap represents him>, "score": 3, "rank": 1}``; who has no score is not there."""
+"""``{"user": <Tuleap's representation>, "score": 3, "rank": 1}``. Users without a score are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The latest result of an execution. ``rights`` None: unknown, so that nobody may see it."""
+    """The latest result of an execution. ``rights`` None: unknown, so no user may see it."""
 
     status: str | None
     author: int | None
@@ -30,7 +31,7 @@ class Result:
 
     @property
     def point(self) -> "Point | None":
-        """Under which rights it is a point, and whose; None: it is none."""
+        """The rights and the user of the point; None: the result gives none."""
         if self.author is None or self.is_automated or self.status == NOT_RUN:
             return None
         return self.rights, self.author
@@ -41,18 +42,18 @@ Point = tuple[Rights | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Podium:
-    """All scores of a campaign at one moment; a change makes another one.
+    """The scores of a campaign at one moment. It is immutable; a change returns another one.
 
-    ``scores`` are by rights and user id, none of them 0; ``users`` are those who have one.
+    ``scores`` are by rights and user id, without zeros. ``users`` are the users that have a score.
     """
 
     scores: Mapping[Rights | None, Mapping[int, int]] = field(default_factory=dict)
     users: Mapping[int, JsonText] = field(default_factory=dict)
 
     def standings(self, seen: Iterable[Rights | None]) -> list[Standing]:
-        """Of the points under these rights: the highest score first. Equal scores share a rank.
+        """The standings from the points with these rights, highest score first.
 
-        Those below count all who are above.
+        Equal scores share a rank. The next rank counts all users above it.
         """
         total: Counter[int] = Counter()
         for rights in seen:
@@ -65,7 +66,7 @@ class Podium:
         return standings
 
     def changed(self, lost: Point | None, won: Point | None, users: Mapping[int, JsonText]) -> "Podium":
-        """One point less, one more, and some users as they are represented now."""
+        """The podium with one point less, one more, and new representations of some users."""
         scores = self.scores if lost == won else _with(_with(self.scores, lost, -1), won, 1)
         known = dict(self.users)
         for user, representation in users.items():
@@ -99,7 +100,7 @@ def _with(
 
 
 class Ledger:
-    """The latest result of each execution of a campaign, and the podium that follows from them."""
+    """The latest result of each execution of a campaign, and its podium."""
 
     def __init__(self) -> None:
         self._results: dict[int, Result] = {}
@@ -110,7 +111,7 @@ class Ledger:
 
     @property
     def executions(self) -> Set[int]:
-        """Those that have a result."""
+        """The executions that have a result."""
         return self._results.keys()
 
     def update(
@@ -123,7 +124,7 @@ class Ledger:
         is_automated: bool | None,
         rights: Rights,
     ) -> None:
-        """The execution has this result; ``is_automated`` None: as before."""
+        """Set the result of the execution. ``is_automated`` None: as before."""
         if is_automated is None:
             former = self._results.get(execution)
             is_automated = former is not None and former.is_automated
@@ -131,16 +132,16 @@ class Ledger:
         self._put(execution, result, {} if author is None else {author: user})
 
     def regard(self, execution: int, rights: Rights) -> None:
-        """These are the rights of the execution from now on."""
+        """Set the rights of the execution's result, if it has one."""
         if (result := self._results.get(execution)) is not None and result.rights != rights:
             self._put(execution, replace(result, rights=rights), {})
 
     def delete(self, execution: int) -> None:
-        """The execution has no result any more."""
+        """Remove the execution's result."""
         self._put(execution, None, {})
 
     def replace(self, results: Mapping[int, Result], users: Mapping[int, JsonText]) -> None:
-        """These are the results, and no others."""
+        """Replace all results."""
         known = {**self.podium.users, **users}
         self._results = dict(results)
         points = Counter(point for result in results.values() if (point := result.point) is not None)

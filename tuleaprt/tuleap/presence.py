@@ -1,10 +1,10 @@
-"""Who is on which test: windows, each on at most one execution of one campaign (contract 4.6, "wanted").
+"""Presence: which windows are on which execution, each window on at most one (contract 4.6, "wanted").
 
-A viewer is a window: a user id and a uuid. One whose window is not connected is *absent* since some moment,
-and its place ends when its grace does, unless it has been seen since then. Who is connected is told from
-outside, by the session that speaks for the window: the loss of another session of that window means nothing.
+A viewer is a window: a user id and a uuid. A window whose session has ended is *absent* since that time.
+It keeps its place until the grace is over, unless it gets a session before. The end of a session counts
+only if it was the latest session of the window.
 
-Times are in seconds since the epoch, of the records; nothing here decides how long the grace is.
+Times are in seconds since the epoch, as in the records. The length of the grace is decided elsewhere.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tuleaprt.wamp.publication import JsonText, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewers:
-    """All who are on an execution, in the order in which they came."""
+    """The viewers of an execution, in the order in which they entered it."""
 
     execution: int
     viewers: tuple[JsonText, ...]
@@ -23,7 +23,7 @@ class Viewers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceChange:
-    """A viewer has come to an execution, gone from one, or both, in one campaign."""
+    """A viewer has entered an execution, left one, or both, in one campaign."""
 
     topic: str
     viewer: JsonText
@@ -33,7 +33,7 @@ class PresenceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
-    """A window has gone from its execution for good."""
+    """A window has left its execution and will not return."""
 
     topic: str
     execution: int
@@ -42,7 +42,7 @@ class Departure:
 
 @dataclass(slots=True)
 class _Place:
-    """Where a window is. ``session`` is the one that speaks for it; None: absent, since ``absent_since``."""
+    """The place of a window. ``session`` is its session; None: it is absent since ``absent_since``."""
 
     topic: str
     execution: int
@@ -52,7 +52,7 @@ class _Place:
 
 
 class Presence:
-    """The places of all windows, in all campaigns. A campaign is named by its topic."""
+    """The places of all windows in all campaigns. A campaign is named by its topic."""
 
     def __init__(self) -> None:
         self._places: dict[Window, _Place] = {}
@@ -62,7 +62,7 @@ class Presence:
         return len(self._places)
 
     def viewers(self, topic: str) -> Mapping[int, Mapping[Window, JsonText]]:
-        """The viewers of each execution of a campaign that has any."""
+        """The viewers of each execution of a campaign that has viewers."""
         return self._executions.get(topic, {})
 
     def holds(self, window: Window) -> bool:
@@ -70,24 +70,24 @@ class Presence:
         return window in self._places
 
     def campaign_of(self, window: Window) -> str | None:
-        """The campaign that the window is in."""
+        """The topic of the campaign that the window is in; None: in none."""
         place = self._places.get(window)
         return None if place is None else place.topic
 
     def absent_since(self, window: Window) -> float | None:
-        """None: it is connected, or on no execution."""
+        """Since when the window is absent; None: it has a session, or is on no execution."""
         place = self._places.get(window)
         return None if place is None or place.session is not None else place.absent_since
 
-    # What Tuleap posts.
+    # Called for Tuleap's posts.
 
     def enter(
         self, window: Window, topic: str, execution: int, viewer: JsonText, *, left: int | None, at: float
     ) -> list[PresenceChange]:
-        """The window is on this execution, and on no other any more, wherever it says that it was.
+        """Put the window on this execution, and take it from any other, whatever ``left`` says.
 
-        The change in this campaign comes first. Of a window that was nowhere, as far as is known, the
-        execution that it says it has ``left`` is told with those who are on it: a page may believe it there.
+        The change in this campaign comes first. If the window had no place, the change also names the
+        execution ``left`` with its viewers, because a page may still show the window there.
         """
         former = self._places.get(window)
         if former is not None and (former.topic, former.execution) == (topic, execution):
@@ -109,7 +109,7 @@ class Presence:
         return [change, *elsewhere]
 
     def leave(self, window: Window, topic: str, execution: int) -> list[PresenceChange]:
-        """The window is on this execution no more; if it is known to be on another, it stays there."""
+        """Take the window from this execution. Nothing happens if it is on another one."""
         place = self._places.get(window)
         if place is None or (place.topic, place.execution) != (topic, execution):
             return []
@@ -117,32 +117,32 @@ class Presence:
         return [self._removal(place)]
 
     def delete(self, topic: str, execution: int) -> None:
-        """The execution is no more, so nobody is on it."""
+        """Take all windows from the execution, which has been deleted."""
         executions = self._executions.get(topic, {})
         for window in executions.pop(execution, ()):
             del self._places[window]
         if not executions:
             self._executions.pop(topic, None)
 
-    # What becomes of windows.
+    # Called when windows gain and lose their sessions.
 
     def seen(self, window: Window, session: int) -> None:
-        """This session speaks for the window from now on."""
+        """The window has this session from now on."""
         if (place := self._places.get(window)) is not None:
             place.session = session
 
     def lost(self, window: Window, session: int, at: float) -> None:
-        """The session has ended; the window is absent if it was this that spoke for it."""
+        """The session has ended. The window is absent if this was its session."""
         place = self._places.get(window)
         if place is not None and place.session == session:
             place.session, place.absent_since = None, at
 
     def grace_ended(self, window: Window, since: float) -> list[PresenceChange | Departure]:
-        """The grace of a window that was absent since then is over."""
+        """The grace of a window that is absent since then is over."""
         return self._depart(window) if self.absent_since(window) == since else []
 
     def unsubscribed(self, window: Window, topic: str) -> list[PresenceChange | Departure]:
-        """The window shows this campaign no more."""
+        """The window has unsubscribed from this campaign."""
         return self._depart(window) if self.campaign_of(window) == topic else []
 
     def _depart(self, window: Window) -> list[PresenceChange | Departure]:
@@ -150,7 +150,7 @@ class Presence:
         self._vacate(window, place)
         others = self._executions.get(place.topic, {}).values()
         if any(it.uuid == window.uuid for viewers in others for it in viewers):
-            # Pages know a departed window by its uuid alone, and somebody else has the same.
+            # Pages know a departed window by its uuid alone, and another user's window has the same uuid.
             return [self._removal(place)]
         return [Departure(topic=place.topic, execution=place.execution, window=window)]
 

@@ -1,11 +1,11 @@
-"""From an input to what is published of it.
+"""Turns an input into publications.
 
 ::
 
     EVENT kwargs = {"cmd": <the command, verbatim>, "data": <the data, unchanged>}
 
-What has data of the server's own is in announcements.py. The same inputs in the same order give the same
-publications on every node.
+Messages that the server makes itself are in announcements.py. The same inputs in the same order give the
+same publications on every node.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,9 +24,11 @@ from tuleaprt.wamp.publication import Audience, Kwargs, Publication
 def publications_for(
     input: inputs.Input, at: float, campaigns: Campaigns, new_id: Callable[[int], int]
 ) -> tuple[Publication, ...]:
-    """What is published, in order, of an input of this time (seconds); the campaigns take note of it.
+    """The publications of an input, in order, and their effects on the campaigns. ``at`` is in seconds since
+    the epoch.
 
-    ``new_id`` gives the id of each by its index. A message has the index 0, whatever comes of it.
+    ``new_id`` returns the id of each publication from its index. The message itself always has the index
+    0.
     """
     return tuple(draft(id=new_id(index)) for index, draft in enumerate(_drafts(input, at, campaigns)))
 
@@ -79,8 +81,8 @@ def _of_message(
 def _naming(execution: int, message: Message, audience: Audience | None, executions: Executions) -> Draft:
     """A message for users that its rights admit and that may see the execution which it names.
 
-    Both are asked, because the rights of ``link_artifact`` are the bug's. The rights of the execution are
-    those of the moment when the view is asked, so that the history obeys the newest.
+    Both are needed, because the rights of ``link_artifact`` are the bug's. The rights of the execution
+    are read when the view is asked, so the event history obeys the newest rights.
     """
     topic, rights = message.topic, message.rights
 

@@ -1,11 +1,11 @@
-"""Who may see a message (Tuleap's rule, contract 2.3), and who may see an execution.
+"""The rules of who may see a message (Tuleap's rule, contract 2.3) and who may see an execution.
 
 ::
 
     rights = {"submitter_id": 102, "submitter_can_view": true, "submitter_only": ["@ug_159"],
               "artifact": [], "tracker": ["@gpig_project_admin", "@site_active"], "field": {…}}
 
-``field`` is sent but never looked at (contract 2.5); messages of a kanban's structure have none.
+``field`` is ignored (contract 2.5). Messages about the structure of a kanban have none.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,9 @@ UserId = Annotated[int, Meta(ge=0, lt=2**53)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """The rights of a message. The two empty lists mean opposite things: R2 everybody, R3 nobody."""
+    """The rights of a message. An empty ``artifact`` list does not restrict (R2); an empty
+    ``submitter_only`` admits none (R3).
+    """
 
     submitter_id: UserId | None
     submitter_can_view: bool
@@ -31,12 +33,15 @@ class Rights:
     tracker: Annotated[frozenset[str], Meta(min_length=1)]
 
     def admit(self, groups: frozenset[str], user_id: int | None) -> bool:
-        """Whether somebody with these groups receives it; ``user_id`` matters if he is the submitter."""
-        # R1: his groups meet those of the tracker, and
-        # R2: the artifact is not restricted, or his groups meet those of the artifact; or
+        """Whether a user with these groups may see the message. ``user_id`` counts only if it is the
+        submitter's.
+        """
+        # R1: the groups meet the tracker's, and
+        # R2: the artifact is not restricted, or the groups meet the artifact's; or
         if not self.tracker.isdisjoint(groups) and not (self.artifact and self.artifact.isdisjoint(groups)):
             return True
-        # R3: he submitted it, may see it by Tuleap's own verdict, and is in a submitter-only group.
+        # R3: the user is the submitter, Tuleap says that the submitter may see it, and a group is in
+        # submitter_only.
         return (
             self.submitter_can_view
             and user_id is not None
@@ -46,7 +51,7 @@ class Rights:
 
 
 def may_see(identity: Identity, rights: Rights | None) -> bool:
-    """Whether a session may see what has these rights. What has none that are known is for operators only."""
+    """Whether a session may see something with these rights. Unknown rights (None) admit operators only."""
     if identity.role is Role.OPERATOR:
         return True
     return rights is not None and rights.admit(identity.groups, identity.user_id)
@@ -61,9 +66,9 @@ class _Known:
 class Executions:
     """The newest rights of each execution, from any input. Everything that names an execution asks here.
 
-    A user may see an execution if its newest rights admit the user. Rights that are not known admit no user.
-    They are kept as long as something can name the execution: ``is_in_use`` (topic, execution) says that it
-    has a result or a viewer, or the execution is one of the ``max_recent`` that were named last.
+    A user may see an execution if its newest rights admit the user. Unknown rights admit no user. Rights
+    are kept as long as something may name the execution: it has a result or a viewer (``is_in_use`` says
+    so for topic and execution), or it is one of the ``max_recent`` executions that were named last.
     """
 
     def __init__(self, *, max_recent: int, is_in_use: Callable[[str, int], bool]) -> None:
@@ -76,7 +81,7 @@ class Executions:
         return len(self._known)
 
     def rights_of(self, topic: str, execution: int) -> Rights | None:
-        """None: they are not known."""
+        """None: they are unknown."""
         known = self._known.get((topic, execution))
         return None if known is None else known.rights
 
@@ -86,12 +91,12 @@ class Executions:
         return known is not None and known.rights.admit(groups, user_id)
 
     def is_deleted(self, topic: str, execution: int) -> bool:
-        """False, too, when nothing is known of the execution."""
+        """False if nothing is known of the execution."""
         known = self._known.get((topic, execution))
         return known is not None and known.is_deleted
 
     def learn(self, topic: str, execution: int, rights: Rights) -> None:
-        """These are the newest rights of the execution."""
+        """Set the newest rights of the execution."""
         key = topic, execution
         if (known := self._known.get(key)) is None:
             self._known[key] = _Known(rights)
@@ -99,12 +104,12 @@ class Executions:
             known.rights = rights
 
     def mark(self, topic: str, execution: int, *, is_deleted: bool) -> None:
-        """The execution has been deleted, or is there again."""
+        """Note that a known execution has been deleted, or exists again."""
         if (known := self._known.get((topic, execution))) is not None:
             known.is_deleted = is_deleted
 
     def name(self, topic: str, execution: int) -> None:
-        """An input names the execution; the one that was named longest ago may be forgotten for it."""
+        """Note that an input names the execution. The execution that was named longest ago may be dropped."""
         key = topic, execution
         if key not in self._known:
             return
@@ -115,7 +120,7 @@ class Executions:
             self.release(*oldest)
 
     def release(self, topic: str, execution: int) -> None:
-        """Forget the execution if nothing can name it any more."""
+        """Drop the execution if nothing can name it any more."""
         key = topic, execution
         if key in self._known and key not in self._recent and not self._is_in_use(topic, execution):
             del self._known[key]

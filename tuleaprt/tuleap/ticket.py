@@ -1,34 +1,29 @@
-"""Tuleap's token as a ticket (contract 3.1).
+"""Verifies Tuleap's tokens (contract 3.1). WAMP's authentication method calls them tickets.
 
 ::
 
     header   {"typ": "JWT", "alg": "HS512"}
     payload  {"data": {"user_id": 101, "user_rights": ["@site_active", …]}, "exp": 1741878120.123456}
 
-tuleaprt's own additions, both optional: ``data.role`` = "operator", and ``data.rooms``, the topics that the
-user may subscribe (an empty list: none). ``iat`` and ``nbf`` (RFC 7519) are optional, too.
+tuleaprt adds two optional claims: ``data.role`` = "operator", and ``data.rooms``, the topics to which the
+user may subscribe (an empty list: none). ``iat`` and ``nbf`` (RFC 7519) are optional, too. PyJWT checks
+the form and the signature. The claims and the times are checked here. A session ends a little before its
+token, each by a different time, so that clients that connected together do not reconnect together.
 
-PyJWT checks the form and the signature; what the claims say, and whether it is good at this time, is checked
-here. Sessions end a little before their tickets do, each by another while, so that not all who came together
-have to come back together.
+*Keys*: Tuleap writes a new key at every deployment of a site. Pages still hold tokens of the former key,
+so that key stays good until those tokens have expired.
 
-The keys that tickets may be signed with: Tuleap writes a new one at every deploy of a site.
+*Revocation*: a token with ``iat`` says when it was made. A token without one is taken to have been made
+one longest lifetime before its end, as Tuleap's are. The clock that made the token and the clock that
+recorded the revocation may differ by ``MAX_CLOCK_SKEW`` in either direction. Each comparison errs on the
+side of refusing:
 
-A page holds a ticket of the key before the change until it ends, so that key stays good for as long.
+* with ``iat``, a token is refused if ``iat <= revoked_at + MAX_CLOCK_SKEW``;
+* without, it is refused if ``exp <= revoked_at + max_lifetime + MAX_CLOCK_SKEW``, and also while ``exp`` is
+  further away than the longest lifetime allows: then ``exp`` does not show the age of the token.
 
-Revoked tickets: those that a user held when an administrator revoked them.
-
-A ticket with ``iat`` says when it was made. A ticket without one says only when it ends, so it is taken
-to have been made one longest lifetime before that, as Tuleap's are. The clock that made the ticket may
-differ from the clock that recorded the revocation by ``MAX_CLOCK_SKEW`` in either direction, and each
-comparison allows for it to the side of refusing:
-
-* with ``iat``, a ticket is refused if ``iat <= revoked_at + MAX_CLOCK_SKEW``;
-* without, it is refused if ``exp <= revoked_at + max_lifetime + MAX_CLOCK_SKEW``, and while it ends further
-  away than a ticket of the longest lifetime can: then ``exp`` does not say how old it is.
-
-A revocation is remembered for the longest lifetime and the skew: by then each of Tuleap's tickets that
-it meant has ended.
+A revocation is kept for the longest lifetime and the skew. After that every token of Tuleap that it
+concerns has expired.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,11 +41,11 @@ from tuleaprt.tuleap.topics import MAX_ID
 from tuleaprt.wamp.auth import Identity, Role
 
 FORMER_KEYS = 4
-"""How many are kept: a ticket with a wrong signature is tried with each."""
+"""The number of former keys that are kept. A token with a wrong signature is tried with each of them."""
 
 
 class KeyRing:
-    """The newest key and the former ones that are still good. A value; times are in seconds."""
+    """The newest key, and the former keys that are still good. Immutable; times are in seconds."""
 
     __slots__ = ("_former", "newest")
 
@@ -59,14 +54,16 @@ class KeyRing:
         self._former = former
 
     def changed(self, key: bytes, now: float, seconds: float) -> "KeyRing":
-        """The ring after a change at this time, with the key before good for so long; itself, if none."""
+        """The keys after a change at ``now``: the former key stays good for ``seconds``. Itself if the key
+        is the same.
+        """
         if key == self.newest:
             return self
         kept = [(it, until) for it, until in self._former if until > now and it != key]
         return KeyRing(key, ((self.newest, now + seconds), *kept)[:FORMER_KEYS])
 
     def former(self, now: float) -> Iterator[bytes]:
-        """Those that are good at this time, the last one first."""
+        """The former keys that are good at this time, the newest first."""
         return (key for key, until in self._former if until > now)
 
     def __repr__(self) -> str:
@@ -78,7 +75,7 @@ MAX_CLOCK_SKEW = 60
 
 
 class Revocations:
-    """Times are in seconds since the epoch, by the clock of the records."""
+    """The revocations of users. Times are in seconds since the epoch, by the clock of the records."""
 
     def __init__(self, max_lifetime: float) -> None:
         self._longest = max_lifetime + MAX_CLOCK_SKEW
@@ -88,12 +85,12 @@ class Revocations:
         return len(self._revoked_at)
 
     def revoke(self, user_id: int, at: float) -> None:
-        """Refuse the tickets that this user has."""
+        """Refuse the tokens that this user has at this time."""
         self._revoked_at = {user: it for user, it in self._revoked_at.items() if it + self._longest > at}
         self._revoked_at[user_id] = max(at, self._revoked_at.get(user_id, at))
 
     def refuse(self, user_id: int, exp: float, now: float, iat: float | None = None) -> bool:
-        """Whether a ticket of this user with this ``exp``, and this ``iat`` if it has one, is refused."""
+        """Whether a token of this user with these times is refused. ``iat`` is None if the token has none."""
         revoked_at = self._revoked_at.get(user_id)
         if revoked_at is None or now >= revoked_at + self._longest:
             return False
@@ -105,24 +102,25 @@ class Revocations:
 _HASHES = {"HS256": HMACAlgorithm.SHA256, "HS384": HMACAlgorithm.SHA384, "HS512": HMACAlgorithm.SHA512}
 
 SPREAD = 1 / 60
-"""By how much of its life a ticket may end early as a session."""
+"""The part of a token's life by which its session may end earlier."""
 
 
 class _Prepared(HMACAlgorithm):
-    """Takes the key as it is: PyJWT would look at each ticket whether it is not a key of another kind."""
+    """Uses the key as it is. PyJWT would check at each token whether the key is of another kind."""
 
     def prepare_key(self, key: str | bytes) -> Any:
         return key
 
     def check_key_length(self, key: object) -> None:
-        """That is for the configuration to say, once."""
+        """The configuration checks the length, once."""
 
 
 class TicketVerifier:
-    """An Authenticator. The key is text that is used as it is: it looks like base64, and is not decoded.
+    """Verifies tokens (an Authenticator). The key is the text of the key file; it looks like base64 and is
+    not decoded.
 
     Raises:
-        ConfigError: it is a key of another kind: a public key, a certificate, a JWK.
+        ConfigError: the key is of another kind: a public key, a certificate, a JWK.
     """
 
     def __init__(self, key: bytes, *, algorithms: Sequence[str], max_lifetime: float) -> None:
@@ -137,10 +135,10 @@ class TicketVerifier:
             self._jws.register_algorithm(name, _Prepared(_HASHES[name]))
 
     def change_key(self, key: bytes, now: float, old_key_seconds: float) -> bool:
-        """Take what is signed with this key, and for so long with the one before; whether it is another one.
+        """Use this key, and the former one for so many seconds. Return whether the key is a different one.
 
         Raises:
-            ConfigError: it is a key of another kind.
+            ConfigError: the key is of another kind.
         """
         check_key(key, self._algorithms)
         before = self._keys
@@ -163,20 +161,21 @@ class TicketVerifier:
             role=_role(data.get("role", Role.USER.value)),
             groups=_interned(_texts("data.user_rights", data.get("user_rights"))),
             topics=None if "rooms" not in data else _texts("data.rooms", rooms),
-            # Cut later than expires_at, by the skew: if Tuleap's clock is ahead, a former ticket that is
-            # shown again still ends before a newer one (credentials.py).
+            # ``exp`` is capped later than ``expires_at``, by the skew. If Tuleap's clock is ahead, an older
+            # token that
+            # is shown again still expires before a newer one (auth.Credentials).
             exp=min(exp, now + self._max_lifetime + MAX_CLOCK_SKEW),
             expires_at=ends - (ends - now) * SPREAD * _share(ticket),
         )
 
     def _claims(self, ticket: str, now: float) -> dict[str, Any]:
-        """The claims of a ticket with a good signature."""
+        """The claims of a token with a good signature."""
         try:
             claims = msgspec.json.decode(self._payload(ticket, now))
         except jwt.InvalidSignatureError:
             raise TicketRefused(self._why_the_signature_is_wrong(ticket)) from None
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            # The class says what is wrong; the text may quote the ticket.
+            # The class names the problem. The text may quote the token.
             raise TicketRefused(type(error).__name__) from None
         if not isinstance(claims, dict):
             raise TicketRefused("the claims are not an object")
@@ -202,7 +201,7 @@ class TicketVerifier:
 def check_key(key: bytes, algorithms: Sequence[str]) -> None:
     """
     Raises:
-        ConfigError: it is a key of another kind.
+        ConfigError: the key is of another kind.
     """
     try:
         for name in algorithms:
@@ -212,14 +211,14 @@ def check_key(key: bytes, algorithms: Sequence[str]) -> None:
 
 
 def _times(claims: Mapping[str, Any], now: float) -> tuple[float, float | None]:
-    """``exp``, and ``iat`` if there is one, of a ticket that is good now (RFC 7519, 4.1.3 to 4.1.6).
+    """``exp``, and ``iat`` or None, of a token that is good at ``now`` (RFC 7519, 4.1.3 to 4.1.6).
 
-    ``iat`` may be ahead by the clock skew, and ``nbf`` by less than it in whole seconds (contract, J22);
+    ``iat`` may be ahead by the clock skew, and ``nbf`` by less than it in whole seconds (contract, J22).
     ``exp`` has no leeway.
 
     Raises:
         TicketExpired
-        TicketRefused: a claim is no time, is still to come, or is for another audience.
+        TicketRefused: a claim is not a time, is in the future, or is for another audience.
     """
     if "aud" in claims:
         raise TicketRefused("it is meant for others: there is an aud")
@@ -240,14 +239,14 @@ def _is_time(value: Any) -> bool:
 
 
 def _share(ticket: str) -> float:
-    """From 0 to 1, another for each ticket: made of its signature."""
+    """A number from 0 to 1 that depends on the signature of the token."""
     digest = blake2b(ticket[-86:].encode(), digest_size=4).digest()
     return int.from_bytes(digest) / 2**32
 
 
 def _user_id(value: object) -> int:
     if type(value) is not int or not 1 <= value <= MAX_ID:
-        # Tuleap's id of an anonymous user is 0; he would never pass a rights rule (contract 2.4).
+        # 0 is Tuleap's id of anonymous users, which no rights admit (contract 2.4).
         raise TicketRefused("data.user_id is not the id of a user")
     return value
 
@@ -260,7 +259,7 @@ def _role(value: object) -> Role:
 
 @lru_cache(maxsize=4096)
 def _interned(groups: frozenset[str]) -> frozenset[str]:
-    """One object for equal groups, so that a look-up by them need not compare them."""
+    """One object for equal groups, so that a dictionary look-up need not compare them."""
     return groups
 
 

@@ -1,4 +1,4 @@
-"""Rooms of Tuleap and topics of WAMP; nobody else knows how the two are spelled.
+"""Rooms of Tuleap and topics of WAMP. Only this module knows how they are spelled.
 
 ::
 
@@ -6,8 +6,6 @@
     room_id "testmanagement_9"   ↔  org.tuleap.testmanagement.9
 
 An id is a canonical decimal number from 1 to 2^53-1, in ASCII digits. Source: contract 1.2.
-
-What Tuleap lets a session do.
 """
 
 import re
@@ -23,7 +21,7 @@ _ROOM_PREFIX = "testmanagement_"
 
 
 class Family(StrEnum):
-    """What a room is. The value begins its commands, and follows ``org.tuleap.`` in its topic."""
+    """The kind of a room. Its commands begin with the value, and its topics have it after ``org.tuleap.``."""
 
     KANBAN = "kanban"
     TESTMANAGEMENT = "testmanagement"
@@ -38,7 +36,7 @@ def campaign_topic(id: int) -> str:
 
 
 def family_of(topic: str) -> Family:
-    """The family of the topic of a room."""
+    """The family of a room's topic."""
     return Family.KANBAN if topic.startswith(Family.KANBAN.prefix) else Family.TESTMANAGEMENT
 
 
@@ -46,7 +44,7 @@ def room(room_id: int | str) -> tuple[Family, str]:
     """The family and the topic of a room.
 
     Raises:
-        RefusedMessage: it is the id of no kind of room.
+        RefusedMessage: the id is not that of a room.
     """
     family = Family.KANBAN
     if isinstance(room_id, str) and room_id.startswith(_ROOM_PREFIX):
@@ -61,7 +59,7 @@ def room(room_id: int | str) -> tuple[Family, str]:
 
 
 def room_id(topic: str) -> str | None:
-    """The room of a topic, as a post names it; None: it is not the topic of a room."""
+    """The room id of a topic, as a post has it; None: it is not the topic of a room."""
     for family, prefix in ((Family.KANBAN, ""), (Family.TESTMANAGEMENT, _ROOM_PREFIX)):
         id = topic.removeprefix(family.prefix)
         if id != topic and parse_id(id) is not None:
@@ -70,14 +68,16 @@ def room_id(topic: str) -> str | None:
 
 
 def parse_id(value: int | str) -> int | None:
-    """The id that a number is, or a text spells; None: it is none."""
+    """The id that a number is or a text spells; None: it is not an id."""
     if isinstance(value, str):
         value = int(value) if _ID.fullmatch(value) else 0
     return value if 0 < value <= MAX_ID and value is not True else None
 
 
 class RoomPolicy:
-    """A Policy: users subscribe to rooms, to those of their ticket if it lists any; operators to anything."""
+    """What sessions may subscribe to (a Policy). Users may subscribe to rooms, or to the rooms that their
+    token lists; operators to everything.
+    """
 
     def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool:
         if identity.role is Role.OPERATOR:
