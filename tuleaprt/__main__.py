@@ -1,4 +1,4 @@
-"""``python -m tuleaprt``: the command line where nothing is installed."""
+"""``python -m tuleaprt``: the command line, for checkouts where it is not installed."""
 
 import sys
 

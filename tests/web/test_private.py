@@ -147,7 +147,7 @@ def test_what_is_refused_is_a_line_in_the_log_without_the_ticket(harness: Harnes
     harness.ask(*PUT, b"{}")
     lines = [it for it in log.lines if "refused" in it]
     assert lines == [
-        "revocation refused: 403 not_operator: this is the ticket of a user; it needs an operator's",
+        "revocation refused: 403 not_operator: this is a user's token; an operator's is needed",
         "seed refused: 422 invalid_executions at $: Expected `array`, got `object`",
     ]
     assert user not in "".join(log.lines)

@@ -1,1 +1,1 @@
-"""The order of inputs, and where they are kept."""
+"""The journal: the order of all inputs."""

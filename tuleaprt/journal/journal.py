@@ -1,7 +1,7 @@
-"""The journal: inputs in their order, each handed back to whoever applies it.
+"""The journal: all inputs in one order, each passed to the function that applies it.
 
-The journal carries inputs, not events: what follows from them is computed from the records, so that every
-node that reads the same records in the same order comes to the same result.
+It carries inputs and not events. Events are computed from the records, so every node that reads the same
+records in the same order comes to the same result.
 """
 
 from collections import deque
@@ -14,7 +14,9 @@ Input = TypeVar("Input")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Generic[Input]):
-    """One input at its place: ``position`` counts from 1, ``at`` is the appender's time (seconds)."""
+    """One input. ``position`` counts from 1, ``at`` is the time of the node that appended it (seconds since
+    the epoch).
+    """
 
     position: int
     at: float
@@ -25,27 +27,26 @@ Apply = Callable[[Record[Input]], None]
 
 
 class Journal(Protocol[Input]):
-    """Keeps inputs in one order. ``epoch`` is a secret that is new whenever positions begin anew."""
+    """Keeps inputs in one order. ``epoch`` is a secret that is new whenever positions begin again at 1."""
 
     @property
     def epoch(self) -> bytes: ...
 
     def follow(self, apply: Apply[Input]) -> None:
-        """Hand every record from now on to ``apply``, in order, one at a time."""
+        """Pass every later record to ``apply``, in order, one at a time."""
 
     async def append(self, input: Input, *, at: float) -> int:
-        """Take the input and return its position.
-
-        Whoever appends has validated; ``apply`` is total. An append from inside ``apply`` queues.
+        """Append a valid input and return its position. An append from inside ``apply`` is queued; ``apply``
+        never raises.
 
         Raises:
-            JournalUnavailable: it was not taken.
+            JournalUnavailable: the input was not appended.
         """
         ...
 
 
 class MemoryJournal(Generic[Input]):
-    """The journal of a single node: forgets each record as soon as it was applied."""
+    """The journal of a single node. It drops each record when it has been applied."""
 
     def __init__(self, epoch: bytes) -> None:
         self.epoch = epoch
@@ -66,7 +67,7 @@ class MemoryJournal(Generic[Input]):
         return position
 
     def _drain(self) -> None:
-        assert self._apply is not None, "nobody follows this journal"
+        assert self._apply is not None, "nothing follows this journal"
         self._applying = True
         try:
             while self._waiting:

@@ -1,1 +1,1 @@
-"""Tuleap's inputs on their way through the journal into the realm."""
+"""The way of inputs through the journal into the realm."""

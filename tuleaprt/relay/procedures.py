@@ -1,12 +1,12 @@
-"""What a page asks of a campaign: who is on which test, and the podium.
+"""The procedures about a campaign: its viewers and its podium.
 
 ::
 
     org.tuleap.testmanagement.presences  [9]  →  {"39": [{"id": 101, …, "uuid": "7b1c8d2e-…"}, …], …}
     org.tuleap.testmanagement.podium     [9]  →  [{"user": {"id": 101, …}, "score": 3, "rank": 1}, …]
 
-The argument is the campaign's id, a number or its text. The caller gets what he may see, and must be one who
-may subscribe to the campaign.
+The argument is the id of the campaign, a number or its text. The caller must be allowed to subscribe to
+the campaign, and receives what it may see.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ PRESENCES = "org.tuleap.testmanagement.presences"
 PODIUM = "org.tuleap.testmanagement.podium"
 
 ENTRIES_PER_CALL = 100
-"""So many users in an answer are as much work as another call."""
+"""This many users in an answer count as one more call for the rate limit."""
 
 
 def campaign_procedures(campaigns: Campaigns, policy: Policy) -> Mapping[str, Procedure]:

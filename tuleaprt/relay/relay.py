@@ -1,4 +1,4 @@
-"""From Tuleap's inputs, and operators', through the journal into the realm."""
+"""Puts inputs into the journal and applies the journal's records to the realm."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -29,9 +29,9 @@ from tuleaprt.wamp.realm import Member, Realm
 
 
 class Relay:
-    """Follows the journal: what it reads there is what happens, on this node and on any other.
+    """Follows the journal. Everything that happens follows from its records, on this node and on any other.
 
-    ``run`` runs a coroutine to its end, in its own time. ``grace`` is in seconds.
+    ``run`` starts a coroutine that nothing waits for. ``grace`` is in seconds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Relay:
         journal.follow(self.apply)
 
     async def accept(self, message: Message) -> int:
-        """Journal a message and return the id of its publication.
+        """Append a message to the journal and return the id of its publication.
 
         Raises:
             JournalUnavailable: nothing was published.
@@ -76,11 +76,11 @@ class Relay:
         return await self._append(inputs.Post(message=message))
 
     async def seed(self, seed: inputs.CampaignSeeded) -> int:
-        """The same for the results of a campaign."""
+        """The same for a seed."""
         return await self._append(seed)
 
     async def revoke(self, user_id: int) -> None:
-        """Have every node end the sessions of a user and refuse his tickets.
+        """End the sessions of a user and refuse the user's tokens, on every node.
 
         Raises:
             JournalUnavailable: nothing was revoked.
@@ -88,7 +88,7 @@ class Relay:
         await self._append(inputs.UserRevoked(user_id=user_id))
 
     async def probe(self, token: str) -> None:
-        """Journal a probe.
+        """Append a probe to the journal.
 
         Raises:
             JournalUnavailable
@@ -96,7 +96,7 @@ class Relay:
         await self._append(inputs.Probed(token=token))
 
     def follow_probes(self, echo: Callable[[str, int], None]) -> None:
-        """Give each probe that is read in the journal, of any node, to this one, with a publication's id."""
+        """Call ``echo`` with each probe in the journal, of any node, and with the id of a publication."""
         self._echo = echo
 
     def publish(
@@ -107,7 +107,7 @@ class Relay:
         audience: Audience,
         answer: Callable[[int | RequestError], None],
     ) -> None:
-        """The same for an operator (a Publisher of the router)."""
+        """Append an operator's publication (a Publisher of the router)."""
         try:
             message = message_of(topic, args, kwargs)
         except InvalidMessage as error:
@@ -119,7 +119,7 @@ class Relay:
             self._run(self._publish(inputs.OperatorPublish(message=message, audience=audience), answer))
 
     def apply(self, record: Record[inputs.Input]) -> None:
-        """Do what follows from a record. Total: a fault is recorded and the journal goes on."""
+        """Apply a record. It never raises: an exception is recorded as a fault, and the journal continues."""
 
         def new_id(index: int) -> int:
             return publication_id(self._journal.epoch, record.position, index)
@@ -140,7 +140,7 @@ class Relay:
             self._faults.record("applying a record")
 
     def stop(self) -> None:
-        """Nothing more is put into the journal by itself."""
+        """Append nothing more about windows."""
         self._windows.stop()
 
     async def _append(self, input: inputs.Input) -> int:

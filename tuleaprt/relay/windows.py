@@ -1,7 +1,10 @@
-"""The windows that are on tests, and whether they are connected here: records for the journal, and the grace.
+"""Watches the windows that are on an execution: tells the journal when they gain or lose their session, and
+ends their grace.
 
-A window that is absent has one grace; when it is over, and the window has not been seen, the journal is told.
-What follows from that is decided by whoever reads the record (tuleap/presence.py).
+All graces share one delayed call, whose only effect is a record: "the grace of this window, absent since
+then, is over". Presence ignores the record if the window has had a session since (tuleap/presence.py), so
+any node may append it, even twice. A record names the session of the window, so the late end of a session
+that was replaced changes nothing.
 """
 
 from collections.abc import Callable
@@ -29,9 +32,9 @@ class Clock(Protocol):
 
 
 class Windows:
-    """An Observer of the realm. Owns the one delayed call for the grace of all windows.
+    """An Observer of the realm. It owns the delayed call for the grace of all windows.
 
-    ``session_of`` says which session speaks here for a window, ``note`` has the journal take an input.
+    ``session_of`` returns the session of a window on this node. ``note`` appends an input to the journal.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Windows:
         self._call: Call | None = None
         self._is_stopped = False
 
-    # What the realm tells.
+    # Called by the realm.
 
     def joined(self, window: Window, session: int) -> None:
         if self._presence.holds(window):
@@ -68,10 +71,10 @@ class Windows:
         if self._presence.campaign_of(window) == topic:
             self._note(WindowUnsubscribed(window=window, topic=topic))
 
-    # What the journal tells.
+    # Called by the relay.
 
     def concerned(self, window: Window) -> None:
-        """A record has spoken of this window: see to it that it is known as connected, or has its grace."""
+        """A record has named this window. Tell the journal if it has a session here, or start its grace."""
         session = self._session_of(window)
         since = self._presence.absent_since(window)
         if since is not None and session is not None:
@@ -80,7 +83,7 @@ class Windows:
             self._wait(since + self._grace, since, window)
 
     def stop(self) -> None:
-        """Say nothing more of those who are absent."""
+        """Cancel the graces."""
         self._is_stopped = True
         self._absent.clear()
         if self._call is not None:
@@ -92,7 +95,7 @@ class Windows:
         self._arm()
 
     def _arm(self) -> None:
-        """For the first that is due; records come in order, so the next is not earlier."""
+        """Schedule the earliest end. Records come in order, so the next one is not earlier."""
         if self._absent and self._call is None:
             delay = self._absent[0][0] - self._clock.seconds()
             self._call = self._clock.callLater(max(0, delay), self._end_graces)
@@ -106,7 +109,7 @@ class Windows:
                 if self._presence.absent_since(window) == since:
                     self._note(GraceEnded(window=window, since=since))
                 if self._presence.absent_since(window) == since:
-                    # The journal has not taken it, and somebody would be shown for ever.
+                    # If the journal has not taken the record, the viewer would be shown for ever.
                     self._wait(now + self._grace + RETRY_SECONDS, since, window)
         except Exception:
             self._faults.record("ending the grace of windows")

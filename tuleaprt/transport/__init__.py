@@ -1,1 +1,1 @@
-"""Autobahn on one side, Session on the other."""
+"""Everything between bytes and sessions: WebSocket, RawSocket, serializers, the fan-out."""

@@ -1,11 +1,10 @@
-"""Autobahn's WebSocket protocol, without what nobody reads.
+"""Autobahn's WebSocket server protocol without unused state for each connection.
 
 Autobahn gives each connection a copy of thirty options, a description of its transport, two futures and a
-queue, and keeps the whole handshake with it as long as it lasts; for each step it formats arguments for a log
-that is off, and each message is fired at observers that nobody has registered. That was half of what a
-handshake costs, and half of what an idle connection weighs (docs/performance.rst).
-
-What Autobahn is for is left to it: the handshake, the frames, their masks, UTF-8, pings, and the close.
+queue, and keeps the whole handshake. For each step it formats arguments for a log that is off, and each
+message is passed to observers that nothing has registered. That was half the cost of a handshake and half
+the memory of an idle connection (docs/performance.rst). This class leaves these out. Autobahn still does
+the handshake, frames, masks, UTF-8, pings and the close.
 """
 
 from inspect import isfunction
@@ -41,14 +40,14 @@ def _nothing(*args: object, **kwargs: object) -> str:
     return ""
 
 
-# What Autobahn formats for its log, whether or not it is on.
+# Autobahn formats these for its log, even when the log is off.
 for _module, _names in ((core, ("pformat", "hltype", "hlval")), (adapter, ("hltype", "hlval"))):
     for _name in _names:
         setattr(_module, _name, _nothing)
 
 
 class Quiet:
-    """Stands in for Autobahn's logger: a connection has one line in the log, written by Connection."""
+    """Replaces Autobahn's logger. Connection writes one line for each connection."""
 
     def debug(self, *args: object, **kwargs: object) -> None: ...
 
@@ -56,23 +55,23 @@ class Quiet:
 
 
 class Unheard:
-    """Stands in for a future that nobody waits for."""
+    """Replaces futures that nothing waits for."""
 
     def callback(self, result: object) -> None: ...
 
 
 class ServerProtocol(adapter.WebSocketServerProtocol):
-    """To be used as ``prepared`` makes it, with a factory for which it was prepared."""
+    """The protocol. It is used only as the class that ``prepared`` returns for its factory."""
 
     log = Quiet()
     is_open = is_closed = Unheard()
     transport: Any
     message_data: Any
     send_queue: Any = ()
-    """Autobahn's, for what is sent in pieces; nothing is."""
+    """Autobahn's queue for chopped frames, which are not used."""
 
     def __init__(self) -> None:
-        # What Autobahn does here is for its futures and observers.
+        # Autobahn's constructor makes futures and observers.
         pass
 
     def connectionMade(self) -> None:
@@ -91,7 +90,7 @@ class ServerProtocol(adapter.WebSocketServerProtocol):
         self.message_data = None
 
     def _onOpen(self) -> None:
-        """Called by Autobahn when the handshake is done; keeps no more than what differs from the class."""
+        """Called by Autobahn after the handshake. Keeps only the attributes that differ from the class."""
         cls = type(self)
         self.__dict__ = {
             name: value
@@ -105,13 +104,15 @@ P = TypeVar("P", bound=ServerProtocol)
 
 
 def prepared(protocol: type[P], factory: Any) -> type[P]:
-    """A class whose attributes are what Autobahn would give to each new connection of this factory."""
+    """A subclass whose class attributes are the state that Autobahn would give to each connection of this
+    factory.
+    """
     connection = protocol()
     connection.factory = factory
     core.WebSocketServerProtocol._connectionMade(connection)
     factory.countConnections -= 1
     state = vars(connection)
     del state["utf8validator"], state["send_queue"]
-    # A function in a class would be a method.
+    # A function as a class attribute would become a method.
     static = {name: staticmethod(it) if isfunction(it) else it for name, it in state.items()}
     return type(protocol.__name__, (protocol,), static)

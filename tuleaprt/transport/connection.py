@@ -1,7 +1,7 @@
-"""One client, over whatever transport: its session, its line, and their one delayed call.
+"""One client over any transport: its session, its outbound half, and their one delayed call.
 
-The transports inherit from this. Nothing that a peer sends may raise past it: what the protocol has no answer
-for is recorded as a fault, and the connection ends.
+The transports inherit from this class. Nothing that a peer sends may raise past it: an unexpected
+exception is recorded as a fault, and the connection is closed.
 """
 
 import math
@@ -24,17 +24,17 @@ from tuleaprt.wamp.session import Session, State
 READ_BYTES = 4096
 
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 10, 100
-"""Frames that are no messages: a good client sends one in many seconds."""
+"""The rate limit of frames that are not messages. A normal client sends one in many seconds."""
 
 LONGEST_HELLO = 16_384
-"""Of what comes before the session, only a ticket may be longer."""
+"""The longest message before the session, except AUTHENTICATE with its token."""
 
 LINGER_SECONDS = 5
 """How long a closed connection may take to send its last bytes."""
 
 
 class Connection:
-    """What is the same for every transport. The transport says what it is, and how it closes."""
+    """What all transports share. The transport names itself and its peer, and closes in its own way."""
 
     connections: Connections
     router: Router
@@ -42,9 +42,9 @@ class Connection:
     session: Session | None = None
     outbound: Outbound | None = None
     admission: Admission | None = None
-    """How it is counted until the client has authenticated."""
+    """Its place in the limit of unauthenticated connections, until the client has authenticated."""
     opened_at: float
-    """When the TCP connection was made, in seconds since the epoch: the open timeout begins there."""
+    """When the TCP connection was opened, in seconds since the epoch. The open timeout counts from there."""
     connection_log = Logger()
     _call: IDelayedCall | None = None
     _armed_for = math.inf
@@ -52,24 +52,24 @@ class Connection:
     _is_paused = False
     _frames: Bucket | None = None
 
-    # Of the transport.
+    # Defined by the transport.
 
     kind: str
     """``websocket`` or ``rawsocket``."""
 
     peer: str
-    """``tcp4:127.0.0.1:40312``, or ``203.0.113.9 via tcp4:127.0.0.1:40312`` if that is a proxy."""
+    """``tcp4:127.0.0.1:40312``, or ``203.0.113.9 via tcp4:127.0.0.1:40312`` behind a known proxy."""
 
     def close_now(self, end: End) -> None:
-        """Say why in the way of the transport, and close."""
+        """Close in the way of the transport, with the reason."""
 
     def drop(self) -> None:
-        """End the TCP connection without a word."""
+        """Drop the TCP connection."""
 
-    # What the transport calls.
+    # Called by the transport.
 
     def open(self, outbound: Outbound) -> None:
-        """The transport's own handshake is done."""
+        """The transport's handshake is complete."""
         try:
             self.outbound = outbound
             self.session = Session(self.router, outbound, opened=self.opened_at)
@@ -78,7 +78,7 @@ class Connection:
             self.fault("opening a session")
 
     def received(self, payload: bytes) -> None:
-        """A whole message has come."""
+        """A whole message has arrived."""
         if self.session is None or self.outbound is None or not self.outbound.is_open:
             return
         try:
@@ -87,26 +87,26 @@ class Connection:
             self.fault("answering a message")
 
     def bound_reads(self) -> None:
-        """Have the reactor read little at once: what one client has sent is not to hold up the others."""
-        # Under TLS it is the connection below that reads.
+        """Limit how much the reactor reads at once, so that one client does not delay the others."""
+        # Under TLS, the TCP connection below reads.
         connection = getattr(self.transport, "transport", self.transport)
         if isinstance(connection, FileDescriptor):
             connection.bufferSize = READ_BYTES
 
     def affords_a_frame(self) -> bool:
-        """Whether the client may send another frame that is no message: a ping, a pong, a continuation."""
+        """Whether the rate limit allows another frame that is no message: ping, pong, continuation."""
         now = self.connections.clock.seconds()
         if self._frames is None:
             self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_AT_ONCE, now)
         return self._frames.take(now)
 
     def violated(self, violation: ProtocolViolation) -> None:
-        """The transport has found that the client does not keep to WAMP."""
+        """The transport has found a violation of WAMP."""
         if self.session is not None:
             self.session.violate(violation)
 
     def fault(self, where: str) -> None:
-        """Record the exception that is being handled, and end the connection."""
+        """Record the current exception as a fault, and close the connection."""
         self.connections.faults.record(where)
         if self.outbound is not None and self.outbound.is_open:
             self.end(End.FAULT)
@@ -114,12 +114,12 @@ class Connection:
             self.drop()
 
     def shut(self) -> None:
-        """Nothing more may be sent, so the session is over, however long the connection takes to go."""
+        """Send nothing more, and end the session, however long the TCP connection takes to close."""
         if self.outbound is not None:
             self.outbound.shut()
         if self.session is not None:
             if self._end is None and self.session.parting is not None:
-                # Some answer GOODBYE by closing.
+                # Some clients close instead of answering GOODBYE.
                 self._end = (self.session.parting, "")
             try:
                 self.session.lost()
@@ -127,37 +127,37 @@ class Connection:
                 self.connections.faults.record("ending a session")
 
     def closed(self, how: End, detail: str = "") -> None:
-        """The TCP connection is gone: ``how``, if nobody here has ended it."""
+        """The TCP connection is closed. ``how`` is the reason, unless the server has closed it."""
         try:
             self._closed(how, detail)
         except Exception:
             self.connections.faults.record("closing a connection")
 
-    # What its line and the connections call.
+    # Called by the outbound half and by the set of connections.
 
     def end(self, end: End, detail: str = "") -> None:
-        """Close now, whatever is queued."""
+        """Close now, without waiting for queued frames."""
         if self._end is None:
             self._end = (end, detail)
         if self.outbound is not None and self.outbound.is_open:
             self.close_now(end)
             if end is End.FLOOD:
-                # He would go on; without his answer the close is over in a second.
+                # The client would continue to send. If it does not answer, the close is over in a second.
                 self.pause(True)
 
     def cut(self, end: End) -> None:
-        """End it without a word, and free what waits for the peer."""
+        """Drop the connection, and free its outbound queue."""
         if self._end is None:
             self._end = (end, "")
         self.drop()
 
     def count_as(self, admission: Admission) -> None:
-        """Be counted so until the client has authenticated, and go when the unauthenticated says so."""
+        """Count in the limit of unauthenticated connections, and be dropped when the limit says so."""
         self.admission = admission
         admission.drop = self._drop_unauthenticated
 
     def wake_at(self, when: float) -> None:
-        """See to it that the session is woken then."""
+        """Schedule the next ``wake`` of the session."""
         if when != self._armed_for:
             self.disarm()
             if when != math.inf:
@@ -173,7 +173,7 @@ class Connection:
             else:
                 self.transport.resumeProducing()
 
-    # Its own.
+    # Internal.
 
     def _drop_unauthenticated(self, why: str) -> None:
         if self._end is None:
@@ -181,7 +181,7 @@ class Connection:
         self.drop()
 
     def linger(self) -> None:
-        """Reset who does not take his last bytes in time."""
+        """Abort the connection if its last bytes are not sent in time."""
         self.disarm()
         self._call = self.connections.clock.callLater(LINGER_SECONDS, self._give_up)
 
@@ -239,7 +239,7 @@ class Connection:
         session, self.session = self.session, None
         if self.outbound is not None:
             self.connections.backpressure.forget(self.outbound)
-            # It refers to this: they would wait for Python to find the cycle.
+            # It refers back to this connection: the garbage collector would have to find the cycle.
             self.outbound = None
         end, why = self._end or (how, detail)
         if session is None:

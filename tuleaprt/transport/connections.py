@@ -1,4 +1,4 @@
-"""All connections of the server, over whatever transport, and what they share."""
+"""The set of all open connections, and what they share."""
 
 from math import ceil
 from typing import Protocol
@@ -13,21 +13,23 @@ from tuleaprt.transport.outbound import Backpressure
 from tuleaprt.wamp.outlet import End
 
 SPREAD, STEP_SECONDS, AT_LEAST = 0.7, 0.1, 50
-"""Of a shutdown: over which part of its time clients are sent away, how often some are, and how many then."""
+"""Shutdown: the part of its time over which connections are closed, the seconds between two batches, and the
+smallest batch.
+"""
 
 
 class Connected(Protocol):
     """A connection, to the set of all."""
 
     def end(self, end: End, detail: str = "") -> None:
-        """Close it, and tell the client why."""
+        """Close it with this reason."""
 
     def cut(self, end: End) -> None:
-        """Drop it without a word."""
+        """Drop it."""
 
 
 class Connections:
-    """Knows who is connected. Sizes in bytes."""
+    """All open connections. Sizes are in bytes."""
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class Connections:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many clients have authenticated as may; the others have a limit of their own."""
+        """Whether the limit of authenticated connections is reached. Others have a limit of their own."""
         return len(self._authenticated) >= self.max_connections
 
     def opened(self, connection: Connected) -> None:
@@ -79,10 +81,11 @@ class Connections:
             self._all_gone = None
 
     def shut_down(self, seconds: float) -> Deferred[None]:
-        """End every connection so that it comes back (WebSocket: 1012); fires when all are gone.
+        """Close every connection so that its client reconnects (WebSocket: 1012). The Deferred fires when
+        all are closed.
 
-        Many are sent away a few at a time, so that they do not all come back at once. Who is still here
-        after so many seconds is dropped. Who is in the middle of a handshake is refused.
+        Many connections are closed in batches, so that clients do not all reconnect at once. Connections
+        that are left after ``seconds`` are dropped. Handshakes are refused from now on.
         """
         self.is_shut_down = True
         if not self.open:

@@ -1,15 +1,15 @@
-"""The way in: what a connection wants is seen at its first bytes, and then it is that protocol's.
+"""Decides from the first bytes of a connection which protocol it speaks, and hands it over.
 
 ::
 
-    7F …                       RawSocket, where it is spoken
-    GET /ws …\\r\\n\\r\\n          WebSocket
-    anything else …\\r\\n\\r\\n    the web site
+    7F …                       RawSocket, where it is enabled
+    GET /ws …\r\n\r\n          WebSocket
+    anything else …\r\n\r\n    the public site
 
-The request's head must be here whole before the open timeout, which counts from the connection. It goes on
-for WebSocket and RawSocket until the ticket, and for the web site until its answer; it cannot be stretched
-byte by byte. A TLS handshake comes before, in the same time. Nothing is parsed here: the protocol
-gets every byte.
+The whole head of the first request, at most 16 KiB, must arrive before the open timeout, which counts
+from the TCP connection and includes a TLS handshake. For WebSocket and RawSocket the timeout continues
+until the token, for the public site until its answer, so slow senders cannot hold a connection. The
+protocol receives every byte; nothing is parsed here.
 """
 
 import re
@@ -37,11 +37,11 @@ _WEBSOCKET = re.compile(rb"GET /ws[ ?]")
 
 
 LINGER_SECONDS = 5
-"""How long who was refused may take to go: over TLS, a close waits for the other side's."""
+"""How long a refused connection may take to close. Over TLS, the close waits for the peer's."""
 
 
 class Entrance(Protocol):
-    """Owns the connection, and one delayed call, until it is clear whose the connection is."""
+    """Owns a connection and its open timeout until the protocol is known."""
 
     factory: "EntranceFactory"
     log = Logger()
@@ -72,7 +72,7 @@ class Entrance(Protocol):
             self.transport.abortConnection()
 
     def _look(self, data: bytes) -> None:
-        """Find out what is wanted, if enough has come."""
+        """Decide on the protocol, if enough bytes have arrived."""
         known = len(self._head)
         self._head += data
         if self.factory.rawsockets is not None and self._head[0] == MAGIC:
@@ -104,7 +104,7 @@ class Entrance(Protocol):
         self.transport.loseConnection()
 
     def _drop(self, why: str) -> None:
-        """Called by the unauthenticated: nothing of it may stay, not for a moment."""
+        """Called by the limit of unauthenticated connections. The connection is aborted at once."""
         self._note_refusal(why)
         self.transport.abortConnection()
 
@@ -125,7 +125,7 @@ class Entrance(Protocol):
         )
 
     def _hand_over(self, factory: IProtocolFactory) -> None:
-        """Make it the factory's, as if this had never been there."""
+        """Replace this protocol by one of the factory, and pass on all bytes."""
         self._call.cancel()
         transport = self.transport
         protocol: Any = factory.buildProtocol(transport.getPeer())
@@ -134,7 +134,7 @@ class Entrance(Protocol):
             protocol.count_as(self._admission)
         else:
             self._admission.leave()
-        # Over TLS it is the wrapper that knows the protocol.
+        # Under TLS, the wrapper holds the protocol.
         if isinstance(transport, ProtocolWrapper):
             transport.wrappedProtocol = protocol
         else:
@@ -143,14 +143,16 @@ class Entrance(Protocol):
         protocol.dataReceived(self._head)
 
     def _let_the_site_answer(self, site: IProtocolFactory) -> None:
-        """Stay in between: the site has to be done when the open timeout is over, whatever drips in."""
+        """Stay between the connection and the site, because the site must have answered before the open
+        timeout.
+        """
         self._site = site.buildProtocol(self.transport.getPeer())
         self._site.makeConnection(self.transport)
         self._site.dataReceived(self._head)
 
 
 class EntranceFactory(Factory):
-    """``site`` and ``rawsockets`` are None where there are none."""
+    """``site`` and ``rawsockets`` are None where they are not served."""
 
     protocol: Any = Entrance
     noisy = False

@@ -1,13 +1,13 @@
-"""The fan-out: dispatches become frames on connections, in slices, in order.
+"""The fan-out: sends dispatches to connections, in slices, in order.
 
-To any one session its events leave in the order in which they were published, and a reply leaves after the
+Each session receives events in the order of their publication, over all topics, and a reply after the
 events that were published before it.
 
-There are two lanes, each in its own order, and each has a slice in every turn. The long one is for dispatches
-to many receivers or of many bytes, and for whatever would overtake one of those on its way to the same
-session. All else takes the quick one, so that a large board does not hold up the others. A job of the long
-lane waits until what was queued before it in the quick one has been done, and while too much waits for
-readers (backpressure.py).
+There are two lanes. Each has its own order, and each sends one slice in every turn of the reactor. The
+long lane has dispatches to many subscribers or of many bytes, and everything that would overtake one of
+them on its way to the same session. The quick lane has everything else, so a large board does not delay a
+small one by more than a slice. A job of the long lane waits until the jobs of the quick lane that were
+queued before it are done, and while the outbound queues are too full (outbound.Backpressure).
 """
 
 from collections import Counter, deque
@@ -25,13 +25,13 @@ from tuleaprt.wamp.broker import Answer, Dispatch, Subscription
 from tuleaprt.wamp.outlet import End
 
 SLICE = 250
-"""Receivers between two looks at the network: about 2 ms."""
+"""Subscribers that are served before the reactor looks at the network again: about 2 ms."""
 
 LONG_BYTES = 4_194_304
-"""How much may be put into backpressure at once."""
+"""The most bytes that the quick lane puts into outbound queues at once."""
 
 HOLD_SECONDS = 0.02
-"""How long the long lane waits before it looks again whether readers have made room."""
+"""How long the long lane waits before it checks again whether the outbound queues have room."""
 
 
 class Receiver(Protocol):
@@ -52,7 +52,7 @@ class Addressee(Protocol):
 
 
 class _Delivery:
-    """A dispatch that is under way."""
+    """A dispatch that is being sent."""
 
     __slots__ = ("began", "dispatch", "is_long", "left", "number", "rest")
 
@@ -66,7 +66,7 @@ class _Delivery:
 
 
 class _Action:
-    """What is done in its turn, for a session if it is for one."""
+    """A function that is called in its turn, for one session or for none."""
 
     __slots__ = ("do", "number", "session")
 
@@ -80,7 +80,7 @@ _Lane = deque[_Delivery | _Action]
 
 
 class Fanout:
-    """Owns the delayed call that drives it, from the first thing queued to the last thing done."""
+    """Queues jobs, and owns the delayed call that works on them."""
 
     def __init__(
         self, clock: IReactorTime, *, backpressure: Backpressure, metrics: Metrics, faults: Faults
@@ -93,18 +93,19 @@ class Fanout:
         self._quick: _Lane = deque()
         self._long: _Lane = deque()
         self._crowds: Counter[Subscription] = Counter()
-        """The subscriptions that the long lane serves."""
+        """The subscriptions with dispatches in the long lane."""
         self._waiting: Counter[Hashable] = Counter()
-        """The sessions for which there is an action in the long lane."""
+        """The sessions with actions in the long lane."""
         self._call: IDelayedCall | None = None
         self._is_working = False
         self._is_held = False
 
     def deliver(self, dispatch: Dispatch) -> None:
-        """Send a dispatch to its receivers, beginning in a later turn of the reactor.
+        """Send a dispatch to its subscribers, beginning two turns of the reactor later.
 
-        Tuleap's user waits for the answer to the post. It is in a buffer now, and leaves when the reactor
-        next looks at its sockets; a delayed call of this turn would come before that, so it takes two.
+        Tuleap's user waits for the answer to the post, which is in a buffer at this time. The reactor
+        sends it when it next looks at its sockets. A delayed call of this turn would run before that, so
+        the fan-out waits for two turns.
         """
         delivery = _Delivery(next(self._numbers), dispatch, self._clock.seconds())
         if delivery.is_long or (self._long and any(map(self._is_behind, dispatch.receivers))):
@@ -117,9 +118,10 @@ class Fanout:
             self._call = self._clock.callLater(0, self._schedule)
 
     def then(self, do: Callable[[], None], session: Hashable | None = None) -> None:
-        """Do it when all that is queued now for this session has been done, or for all sessions.
+        """Call ``do`` when everything that is queued now for this session has been sent; without a session,
+        for all sessions.
 
-        At once, if nothing is queued.
+        If nothing is queued, it is called at once.
         """
         if not (self._quick or self._long or self._is_working):
             do()
@@ -133,7 +135,7 @@ class Fanout:
             self._long.append(_Action(next(self._numbers), lambda: self.then(do), None))
 
     def stop(self) -> None:
-        """Drop what is queued."""
+        """Drop everything that is queued."""
         self._quick.clear()
         self._long.clear()
         self._crowds.clear()
@@ -143,14 +145,14 @@ class Fanout:
             self._call = None
 
     def _is_behind(self, session: Any) -> bool:
-        """Whether something in the long lane may be for this session."""
+        """Whether a job in the long lane may concern this session."""
         return session in self._waiting or any(session in it.subscribers for it in self._crowds)
 
     def _schedule(self) -> None:
         self._call = self._clock.callLater(0, self._turn)
 
     def _hurry(self) -> None:
-        """The quick lane does not wait until readers have made room."""
+        """The quick lane does not wait for room in the outbound queues."""
         if self._is_held and self._call is not None:
             self._is_held = False
             self._call.reset(0)
@@ -171,10 +173,10 @@ class Fanout:
             self._call = self._clock.callLater(HOLD_SECONDS, self._turn)
 
     def _serve(self, lane: _Lane) -> None:
-        """Serve the next receivers, and do whatever stands between them.
+        """Send to the next subscribers, and run the actions between them.
 
-        Actions are not counted: were there a limit to them too, a peer that asks faster than that would
-        make everybody wait behind its answers.
+        Actions are not limited. If they were, a client that sends many requests would delay all other
+        clients behind its replies.
         """
         budget = SLICE
         while lane and budget > 0:
@@ -197,7 +199,7 @@ class Fanout:
                 self._is_past(job)
 
     def _is_past(self, job: _Delivery | _Action) -> None:
-        """Nothing has to stay behind it any more."""
+        """The job is done, so nothing has to stay behind it any more."""
         counter: Counter[Any] = self._waiting if isinstance(job, _Action) else self._crowds
         key = job.session if isinstance(job, _Action) else job.dispatch.subscription
         counter[key] -= 1
@@ -205,7 +207,7 @@ class Fanout:
             del counter[key]
 
     def _send(self, job: _Delivery, most: int) -> int:
-        """Send to the next receivers, and say how many have had their turn."""
+        """Send to the next subscribers, and return how many have had their turn."""
         now = self._clock.seconds()
         dispatch, backpressure = job.dispatch, self._backpressure
         served = sent = 0
@@ -219,7 +221,7 @@ class Fanout:
                     outbound.write(frame)
                     sent += 1
                 except Exception:
-                    # One receiver's fault is not the others'.
+                    # A fault at one connection must not concern the others.
                     self._faults.record("sending to a receiver")
                     outbound.close(End.FAULT)
                 if backpressure.is_full and job.is_long:

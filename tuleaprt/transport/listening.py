@@ -1,4 +1,4 @@
-"""Where the server listens: Twisted's endpoint strings, and which of them may be open to all who come."""
+"""Twisted's endpoint strings: where the server listens, and which endpoints only this machine can reach."""
 
 import os
 import re
@@ -14,11 +14,13 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from tuleaprt.errors import ConfigError
 
 OTHER_FILES = 100
-"""What a process has open beside its clients: Tuleap's connections, logs, modules."""
+"""Open files beside clients: Tuleap's connections, logs, modules."""
 
 BACKLOG = 1024
-"""How many may wait to be accepted, unless an endpoint says so itself. With Twisted's 50, when all come back
-after a restart, Linux drops some, who try again after one, three and seven seconds."""
+"""The number of connections that may wait to be accepted, unless the endpoint names another. With Twisted's
+50, Linux drops some when all clients reconnect after a restart, and these try again after one, three and
+seven seconds.
+"""
 
 
 _TITLES = {"private": "private site", "public": "public site", "public_tls": "public TLS site"}
@@ -26,7 +28,7 @@ _TITLES = {"private": "private site", "public": "public site", "public_tls": "pu
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One endpoint and what is served there. ``is_open`` says that nobody is asked who he is."""
+    """One endpoint and its factory. ``is_open``: clients need no token there."""
 
     name: str
     endpoint: IStreamServerEndpoint
@@ -35,7 +37,7 @@ class Listener:
 
     @property
     def title(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return _TITLES.get(self.name, self.name)
 
 
@@ -44,7 +46,7 @@ def listeners(
 ) -> list[Listener]:
     """
     Raises:
-        ConfigError: an endpoint cannot be understood.
+        ConfigError: an endpoint string is wrong.
     """
     return [Listener(name, _endpoint(reactor, name, it), factory) for it in descriptions]
 
@@ -52,10 +54,10 @@ def listeners(
 def open_listeners(
     reactor: Any, name: str, descriptions: Iterable[str], factory: IProtocolFactory
 ) -> list[Listener]:
-    """Listeners that only this machine's administrators can reach.
+    """Listeners without tokens. Only this machine may reach them.
 
     Raises:
-        ConfigError: an endpoint cannot be understood, or others could reach it.
+        ConfigError: an endpoint string is wrong, or other machines or users could reach the endpoint.
     """
     descriptions = list(descriptions)
     for description in descriptions:
@@ -68,15 +70,15 @@ def open_listeners(
 
 
 def address(port: IListeningPort) -> str:
-    """Where it really listens: ``127.0.0.1:2998`` or ``unix:/run/tuleaprt.sock``."""
+    """The address that is listened on: ``127.0.0.1:2998`` or ``unix:/run/tuleaprt.sock``."""
     host: Any = port.getHost()
     return f"{host.host}:{host.port}" if hasattr(host, "port") else f"unix:{os.fsdecode(host.name)}"
 
 
 def fault_of(description: str) -> str | None:
-    """Why this is no endpoint string; None: it seems to be one.
+    """Why this is not an endpoint string; None: it seems to be one.
 
-    What systemd has opened is there only when systemd starts the server, so that is found out then.
+    A socket from systemd exists only when systemd starts the server, so it is checked then.
     """
     if description.startswith("systemd:"):
         return None
@@ -96,16 +98,16 @@ def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoin
         endpoint: IStreamServerEndpoint = serverFromString(reactor, whole)
         return endpoint
     except Exception as error:
-        # Twisted's parsers raise whatever comes: ValueError, KeyError, TypeError.
+        # Twisted's parsers raise ValueError, KeyError and TypeError.
         raise ConfigError(f"[listen] {name}: {description!r} is no endpoint: {error}") from None
 
 
-# Twisted's endpoint strings: parts between colons, where a backslash takes its meaning from a colon.
+# Endpoint strings have parts between colons. A backslash escapes a colon.
 _PART = re.compile(r"(?:\\.|[^:\\])*")
 
 
 def is_out_of_reach(description: str) -> bool:
-    """Whether it is a literal loopback address, or a Unix socket of mode 0600. What is not plain is not."""
+    """Whether it is a literal loopback address, or a Unix socket with mode 0600. In doubt it is not."""
     kind, *rest = [it.replace("\\", "") for it in _PART.findall(description) if it] or [""]
     options = dict(it.split("=", 1) for it in rest if "=" in it)
     if kind in ("tcp", "tcp6"):
@@ -117,7 +119,7 @@ def is_out_of_reach(description: str) -> bool:
 
 
 def file_limit_for(wanted: int) -> int:
-    """How many files this process may have open, after it was raised as far as may be to fit so many."""
+    """Raise the limit of open files to ``wanted`` as far as possible, and return the limit."""
     soft, hard = getrlimit(RLIMIT_NOFILE)
     if soft != RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == RLIM_INFINITY else min(wanted, hard)

@@ -1,22 +1,16 @@
-"""The way out to one client: what its session and the fan-out send goes through here.
+"""The outbound half of a connection: direct writes, the outbound queue, and back-pressure over all queues.
 
-Writing to a socket at once, when nothing waits before it.
+*Direct writes.* ``transport.write`` puts bytes into a buffer and asks epoll when the socket can take
+them: two system calls and one more turn of the reactor, more than half the cost of a fan-out. An idle
+plain TCP connection is therefore written to directly. Everything else (TLS, Unix sockets, buffered data,
+closing connections) goes through ``transport.write``. Whether data is buffered is private state of
+Twisted that is read only here. A check at import says whether the installed Twisted keeps it there; if
+not, everything goes through ``transport.write``, and ``waiting`` returns 0.
 
-``transport.write`` puts the bytes into a buffer and has epoll tell when the socket takes them: two calls of
-epoll_ctl and one more turn of the reactor for bytes that the socket would have taken at once. In a fan-out
-that is more than half of the cost, so an idle plain TCP connection is written to directly. Everything else
-(TLS, Unix, something waiting, closing) goes through ``transport.write``.
-
-Whether something waits is private to Twisted. It is read here and nowhere else; the check at import says
-whether the installed Twisted still keeps it where it is looked for. If not, all goes through
-``transport.write``, and ``waiting`` cannot tell.
-
-What waits for slow readers, all of them together: it has a bound, however many they are.
-
-The bytes of one outbox are counted by its line (line.py). Here they are added up, as they were when
-something was last put there: that an outbox has got smaller since is seen at the next look. At half of the
-bound the fan-out waits for room; who takes nothing for a while then is cut off. At the bound itself the
-largest backpressure go.
+*Back-pressure.* The outbound queues of all connections together have a limit. Their sizes are added up as
+they were at the last write, and measured again when the total is too large. At half of the limit the
+fan-out waits for room, and a connection whose client reads nothing for some seconds meanwhile is closed.
+At the limit the largest queues are closed.
 """
 
 import math
@@ -37,14 +31,15 @@ KNOWN = (
     and FileDescriptor.offset == 0
     and {"_tempDataBuffer", "_tempDataLen"} <= set(FileDescriptor.__init__.__code__.co_names)
 )
-"""Whether the installed Twisted keeps its buffers where this module looks for them."""
+"""Whether the installed Twisted keeps its buffers where this module reads them."""
 
 
 class Writer:
-    """Writes to one transport, in order; slotted, for a fan-out walks over thousands of these.
+    """Writes to one transport in order. It has slots, because the fan-out uses thousands of them.
 
-    While ``_send`` is there, nothing waits in the transport: so a fan-out need not touch the transport.
-    Whoever writes to it by another way is to ``recheck``, and whoever tells it to close is to ``shut`` first.
+    While ``_send`` is set, the transport holds no buffered data, so the fan-out need not look at the
+    transport. Code that writes to the transport by another way calls ``recheck``; code that closes it
+    calls ``shut`` before.
     """
 
     __slots__ = ("_is_plain", "_send", "is_open", "transport")
@@ -56,7 +51,7 @@ class Writer:
         self._send: Callable[[bytes], int] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write to the socket if nothing waits; what it does not take at once, to the transport."""
+        """Write to the socket if no data is buffered, and the rest to the transport."""
         send = self._send
         if send is None:
             self._look_and_write(data)
@@ -64,14 +59,14 @@ class Writer:
         try:
             sent = send(data)
         except OSError:
-            # It would block; or it is broken, which transport.write finds out in its own good order.
+            # The socket would block, or is broken; then transport.write reports it.
             sent = 0
         if sent < len(data):
             self._send = None
             self.wait(data[sent:])
 
     def recheck(self) -> None:
-        """Something may wait in the transport."""
+        """The transport may hold buffered data: check before the next direct write."""
         self._send = None
 
     def shut(self) -> None:
@@ -89,15 +84,15 @@ class Writer:
             self.queue(data)
 
     def wait(self, data: bytes) -> None:
-        """Have the transport write it when it can."""
+        """Write to the transport's buffer."""
         self.transport.write(data)
 
     def queue(self, data: bytes) -> None:
-        """Write behind what waits."""
+        """Write behind the buffered data."""
         self.wait(data)
 
     def waiting(self) -> int:
-        """How many bytes wait in the transport; of TLS the ciphertext."""
+        """The number of buffered bytes; for TLS of the ciphertext."""
         connection = getattr(self.transport, "transport", self.transport)
         if not KNOWN or not isinstance(connection, FileDescriptor):
             return 0
@@ -105,32 +100,32 @@ class Writer:
 
 
 PATIENCE = 5
-"""How many seconds a reader may take nothing while others wait for him."""
+"""How many seconds a client may read nothing while the fan-out waits for it."""
 
 
 class OutboundQueue(Protocol):
-    """A line, to this."""
+    """The outbound queue of a connection, to ``Backpressure``."""
 
     def waiting(self) -> int:
-        """In bytes."""
+        """Its size in bytes."""
 
     def cut(self) -> None:
-        """Cut the reader off, and ``forget`` his outbox."""
+        """Close the connection, and ``forget`` the queue."""
 
 
 class Backpressure:
-    """``most``: the bound, in bytes. Times are in seconds."""
+    """The limit ``most`` (bytes) of all outbound queues together. Times are in seconds."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._known: dict[OutboundQueue, tuple[int, float]] = {}
-        """The bytes that wait, and since when there have not been fewer."""
+        """The size of each queue, and since when it has not become smaller."""
         self.total = 0
         self.is_full = False
-        """Whether the fan-out is to wait until there ``has_room``."""
+        """Whether the fan-out has to wait until ``has_room``."""
 
     def note(self, outbox: OutboundQueue, now: float) -> None:
-        """Something was put there."""
+        """The queue has become longer."""
         before, since = self._known.get(outbox, (0, now))
         waiting = outbox.waiting()
         self._known[outbox] = (waiting, since)
@@ -142,11 +137,11 @@ class Backpressure:
             self._make_room()
 
     def forget(self, outbox: OutboundQueue) -> None:
-        """It is gone, if it was there."""
+        """The queue is gone."""
         self.total -= self._known.pop(outbox, (0, 0))[0]
 
     def has_room(self, now: float) -> bool:
-        """Whether the fan-out may go on; who holds it up too long is cut off."""
+        """Whether the fan-out may continue. Connections that have held it up too long are closed."""
         self._look(now)
         for outbox, (_, since) in list(self._known.items()):
             if self.total > self.most // 2 and now - since >= PATIENCE:
@@ -164,7 +159,9 @@ class Backpressure:
         self.total = sum(waiting for waiting, _ in self._known.values())
 
     def _make_room(self) -> None:
-        """Down to seven eighths, so that it is not to be done again at once."""
+        """Close the largest queues down to seven eighths of the limit, so that the next write does not
+        exceed it again.
+        """
         for outbox, _ in sorted(self._known.items(), key=lambda it: -it[1][0]):
             if self.total <= self.most // 8 * 7:
                 break
@@ -212,10 +209,11 @@ class Owner(Protocol):
 
 
 class Outbound(Writer):
-    """The Outlet of a session, and a Receiver of the fan-out.
+    """The outbound half of a connection: the Outlet of its session, and a Receiver of the fan-out.
 
-    Apart from its Connection, and slotted, because of the fan-out: what it touches of each receiver must be
-    small. The connection is to ``shut`` it: no frame may follow the close frame (RFC 6455, 5.5.1).
+    It is separate from the Connection and has slots, so that the fan-out touches little memory for each
+    subscriber. The connection calls ``shut`` before it closes: no frame may follow the close frame (RFC
+    6455, 5.5.1).
     """
 
     __slots__ = ("_connection", "format")
@@ -254,7 +252,7 @@ class Outbound(Writer):
         self._connection.pause(is_paused)
 
     def queue(self, data: bytes) -> None:
-        """Cut the reader off when too much was waiting for him before this."""
+        """Queue the data, or close the connection if the queue was too long already."""
         if self.is_behind():
             self._connection.end(End.SLOW)
         else:
@@ -266,18 +264,20 @@ class Outbound(Writer):
         connections.backpressure.note(self, connections.clock.seconds())
 
     def cut(self) -> None:
-        """Cut the reader off, and what waits for him with him."""
-        # Twisted ends the connection in a later turn; until then others would be cut off for these bytes.
+        """Close the connection as too slow, and drop its queue."""
+        # Twisted closes in a later turn. Until then these bytes must not count against other connections.
         self._connection.connections.backpressure.forget(self)
         self._connection.cut(End.SLOW)
 
     def is_behind(self) -> bool:
-        """Whether more waits for this reader than may."""
+        """Whether the outbound queue exceeds the limit of one connection."""
         return self.waiting() > self._connection.connections.max_outbox
 
 
 class LimitedOutbound(Outbound):
-    """A line to a peer that has said how long a message it takes; ``header`` octets are not the message's."""
+    """The outbound half for a peer that has announced the longest message it accepts. ``header`` octets of a
+    frame do not count.
+    """
 
     __slots__ = ("_header", "longest")
 
@@ -287,7 +287,7 @@ class LimitedOutbound(Outbound):
         self._header = header
 
     def write(self, data: bytes) -> None:
-        """Send the whole frame, or end the connection: what is cut can be read by nobody."""
+        """Write the whole frame, or close the connection if it is too long for the peer."""
         if len(data) - self._header > self.longest:
             self._connection.end(End.TOO_LONG)
         else:

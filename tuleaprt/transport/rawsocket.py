@@ -1,14 +1,14 @@
-"""A client over RawSocket (WAMP: RawSocket Transport).
+"""Clients over RawSocket (WAMP: RawSocket Transport).
 
 ::
 
     handshake   7F  <longest, serializer>  00 00     both ways; the longest message is 2^(9 + its four bits)
-                7F  <error, 0>             00 00     the answer to one that is refused
+                7F  <error, 0>             00 00     the answer to a handshake that is refused
     frame       <type>  <length, 3 octets>  <payload>
 
-A peer that announces how long a message it takes is sent none that is longer. Autobahn's own protocol has
-neither PING nor the answers to a bad handshake, and reads a PING as a length; so peers are not pinged here
-either, but TCP's keep-alive, as often, finds out about those that have vanished.
+A peer receives no message longer than it has announced. Autobahn's protocol has no PING and no errors of
+the handshake, and reads a PING as a length, so it is not used. Because clients with Autobahn cannot read
+a PING, the server sends none: TCP keep-alive finds dead connections instead.
 """
 
 from socket import IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
@@ -43,21 +43,23 @@ from tuleaprt.wamp.router import Router
 MAGIC = 0x7F
 HANDSHAKE = 4
 NO_SUCH_SERIALIZER, RESERVED_BITS, TOO_MANY_CONNECTIONS = 1, 3, 4
-"""The errors of the handshake; 2, an unacceptable length, does not happen here."""
+"""Errors of the handshake. Error 2, an unacceptable length, does not occur."""
 
 PROBES = 4
 LONGEST_PROBE = 32_767
-"""How often the kernel asks a silent peer before it gives up, and the most seconds between (tcp(7))."""
+"""TCP keep-alive: the number of probes, and the longest interval in seconds that the kernel accepts
+(tcp(7)).
+"""
 
 FAREWELLS = {
     End.SHUTDOWN: "wamp.close.system_shutdown",
     End.TOO_LONG: "wamp.error.payload_size_exceeded",
 }
-"""There are no close codes here: who could not know why is told by GOODBYE."""
+"""RawSocket has no close codes, so GOODBYE carries these reasons."""
 
 
 class RawSocketConnection(Connection, Protocol):
-    """The frames are read here; there is no library for them but the one that cannot read a PING."""
+    """Reads frames by itself, because Autobahn's protocol cannot read a PING."""
 
     factory: "RawSocketFactory"
     kind = "rawsocket"
@@ -109,7 +111,7 @@ class RawSocketConnection(Connection, Protocol):
         self.transport.abortConnection()
 
     def _keep_alive(self) -> None:
-        """Have the kernel find out about a peer that has vanished, as WebSocket's pings would."""
+        """Have the kernel find dead connections, as pings do for WebSocket."""
         options = self.factory.options
         self.transport.setTcpNoDelay(True)
         silence, patience = max(1, int(options.ping_interval)), max(1, int(options.ping_timeout))
@@ -121,7 +123,7 @@ class RawSocketConnection(Connection, Protocol):
         socket.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, min((silence + patience) * 1000, 2**31 - 1))
 
     def _lose(self) -> None:
-        """Close when the last bytes are sent, or when that takes too long."""
+        """Close when the last bytes have been sent, or after ``LINGER_SECONDS``."""
         self.shut()
         self.transport.loseConnection()
         self.linger()

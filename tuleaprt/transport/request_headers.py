@@ -1,16 +1,16 @@
-"""The strict reading of a request's head that both sites share (RFC 9110, 5; RFC 9112, 2-5).
+"""Reads the head of a request strictly: Host, X-Forwarded-For, Origin (RFC 9110, 5; RFC 9112, 2-5; RFC
+6454).
 
-twisted.web and Autobahn read more than the grammar allows, and Autobahn takes other octets than CR LF for
-the end of a line. What does not fit the grammar is refused before Autobahn reads it. The texts are constants:
-what the peer has sent is neither sent back nor logged.
+twisted.web and Autobahn accept more than the grammar, and Autobahn takes other octets than CR LF for the
+end of a line. A head that does not fit the grammar is refused before Autobahn reads it. The texts of
+errors are constants, so input of the peer is neither sent back nor logged.
 
-Whom a proxy speaks for: ``X-Forwarded-For``. It names the client in the log, to operators and to limits.
+``X-Forwarded-For`` names the client of a proxy, for the log, for operators and for limits. Each proxy
+appends the address of its own peer. The header is therefore read from the right: as long as addresses
+belong to known proxies, the next one is trusted, and the first other address is the client. The client
+may have written everything further left.
 
-Each proxy appends the address of whoever it was asked by. So the header is read from its right end: as long
-as the addresses are those of known proxies, these have written what is left of them, and the first other
-address is the client. Whatever is further left the client may have written himself.
-
-Which web pages may open a WebSocket (RFC 6454; RFC 6455, 10.2).
+``Origin`` names the web page that opens a WebSocket (RFC 6455, 10.2).
 """
 
 import re
@@ -25,7 +25,7 @@ LARGEST_PORT = 65_535
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(_TOKEN + rb" /[!-~]* HTTP/\d\.\d")
-# Possessive: where the end does not fit, white space is not read once more for each of its octets.
+# Possessive quantifiers: white space before a mismatch must not be matched in several ways.
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+([\t -~\x80-\xff]*+)")
 _VERSION = re.compile(rb"\d{1,3}")
 _HOST = re.compile(
@@ -35,18 +35,20 @@ _HOST = re.compile(
 
 
 class InvalidHead(ValueError):
-    """The head of a request is not HTTP/1; the text is a constant."""
+    """The head of a request is not HTTP/1. The text is a constant."""
 
 
 class Host(NamedTuple):
-    """Name or address in lower case, IPv6 in brackets; None: no port is named."""
+    """A name or address in lower case, IPv6 in brackets, and the port; None: no port."""
 
     name: bytes
     port: int | None
 
 
 def parse_host(value: bytes) -> Host | None:
-    """``host[:port]`` (RFC 3986, 3.2.2; RFC 9110, 7.2), the host not empty; None for anything else."""
+    """``host[:port]`` with a host that is not empty (RFC 3986, 3.2.2; RFC 9110, 7.2); None for anything
+    else.
+    """
     match = _HOST.fullmatch(value)
     if match is None or int(match["port"] or 0) > LARGEST_PORT:
         return None
@@ -59,10 +61,10 @@ def parse_host(value: bytes) -> Host | None:
 
 
 def host_of(values: Sequence[bytes], version: bytes) -> Host | None:
-    """The Host header of a request; None: HTTP/1.0 without one (RFC 9112, 3.2).
+    """The Host header of a request; None: HTTP/1.0 without it (RFC 9112, 3.2).
 
     Raises:
-        InvalidHead: it is missing in HTTP/1.1, there are two, or it is not ``host[:port]``.
+        InvalidHead: HTTP/1.1 without Host, more than one Host, or a Host that is not ``host[:port]``.
     """
     if not values and version == b"HTTP/1.0":
         return None
@@ -78,7 +80,7 @@ def check_handshake(head: bytes) -> None:
     """Check the head of a WebSocket handshake, without its empty line.
 
     Raises:
-        InvalidHead: it is not HTTP/1, announces a body, or has a number that Python might not read.
+        InvalidHead: it is not HTTP/1, it announces a body, or it has a number that Python cannot read.
     """
     request_line, *lines = head.split(b"\r\n")
     if not _REQUEST_LINE.fullmatch(request_line):
@@ -102,8 +104,9 @@ MAX_PROXIES = 10
 LONGEST_ADDRESS = 45
 LOCAL = (ip_address("127.0.0.1"), ip_address("::1"))
 
-# Not from Autobahn's headers: it takes other octets, too, for the end of a line, so what the proxy has passed
-# on as part of a value may be a header there.
+# Read from the raw head: Autobahn takes other octets for the end of a line, so a part of a value that the
+# proxy
+# has passed on could become a header.
 _HEADER = re.compile(rb"(?<=\r\n)x-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 
 Address = IPv4Address | IPv6Address
@@ -113,7 +116,7 @@ Proxies = tuple[IPv4Network | IPv6Network, ...]
 def known_proxies(texts: Iterable[str]) -> Proxies:
     """
     Raises:
-        ConfigError: one of the texts is neither an address nor a network.
+        ConfigError: a text is neither an address nor a network.
     """
     try:
         return tuple(ip_network(text) for text in texts)
@@ -122,9 +125,10 @@ def known_proxies(texts: Iterable[str]) -> Proxies:
 
 
 def client_of(peer: str | None, head: bytes, proxies: Proxies) -> str | None:
-    """The address of the client that a peer names in the head of its request, if the peer is to be believed.
+    """The client's address by the head of a request, if the peer is a known proxy; None: it is not, or names
+    none.
 
-    ``peer`` is its address; None: a Unix socket, which is believed where a loopback address is.
+    ``peer`` is the peer's address; None: a Unix socket, which is trusted if a loopback address is.
     """
     addresses = LOCAL if peer is None else (_address(peer),)
     if not any(_is_known(it, proxies) for it in addresses):
@@ -143,7 +147,7 @@ def _is_known(address: Address | None, proxies: Proxies) -> bool:
 
 
 def _address(text: str) -> Address | None:
-    """None for what is no address; the zone of one may be any text, and names no client."""
+    """None for a text that is not an address, or has a zone, which may be any text."""
     if len(text) > LONGEST_ADDRESS or "%" in text:
         return None
     try:
@@ -157,7 +161,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port of a page, the port always present."""
+    """Scheme, host and port of a page. The port is never left out."""
 
     scheme: str
     host: str
@@ -182,7 +186,7 @@ def parse_origin(text: str) -> Origin | None:
 def allowed_origins(texts: Collection[str]) -> frozenset[Origin]:
     """
     Raises:
-        ConfigError: one of the texts is no origin.
+        ConfigError: a text is not an origin.
     """
     origins = {text: parse_origin(text) for text in texts}
     if wrong := [text for text, origin in origins.items() if origin is None]:
@@ -196,11 +200,11 @@ def allowed_origins(texts: Collection[str]) -> frozenset[Origin]:
 
 
 def origin_is_allowed(text: str, host: str, allowed: Collection[Origin], scheme: str | None = None) -> bool:
-    """Whether a page of this Origin header may connect; with no list, only to the host that it came from.
+    """Whether a page of this Origin may connect. Without a list, only pages of the server's own host may.
 
-    ``host`` is the Host header. It need not name the port where that is the default of the page's scheme:
-    TLS may end at a proxy in front. Where it ends here, ``scheme`` is ``https``: a page that came without
-    TLS, and that anybody on the way may have written, is of another origin.
+    ``host`` is the Host header. It may lack the port if that is the default of the page's scheme, because
+    TLS may end at a proxy. Where the server ends TLS itself, ``scheme`` is ``https``: a page that was
+    loaded without TLS has another origin, and anyone on the network may have changed it.
     """
     origin = parse_origin(text)
     if origin is None:

@@ -1,18 +1,17 @@
-"""Messages as bytes: JSON, MessagePack and CBOR (WAMP: Serializers).
+"""Messages as bytes: JSON, MessagePack and CBOR (WAMP: Serializers), and the frames around them.
 
-msgspec reads a PUBLISH in less than 1 µs, where Autobahn's own JSON takes 17. What JSON cannot say
-is not wanted from a client, and is refused where a library would make objects of it: extension types of
-MessagePack, tags of CBOR (among them shared references, regular expressions and numbers of any length).
+msgspec reads a PUBLISH in less than 1 µs; Autobahn's own JSON takes 17 µs. Values that JSON does not have
+are refused where a library would make objects of them: extension types of MessagePack and tags of CBOR
+(among them shared references, regular expressions and numbers of any length).
 
-Wire formats: a serializer and the frame around it. EVENTs are built, encoded and framed once for all.
-
-::
+An EVENT is built, encoded and framed once for each wire format and payload::
 
     EVENT  [36, <subscription>, <publication>, {}, [], {"cmd": …, "data": …}]
                                                {"topic": …} for a pattern
 
-A server's WebSocket frames are not masked (RFC 6455, 5.1) and nothing is compressed, so the same bytes serve
-everybody. A RawSocket frame is four octets, its type and length, and the message (WAMP: RawSocket Transport).
+WebSocket frames of a server are not masked (RFC 6455, 5.1) and not compressed, so all subscribers receive
+the same bytes. A RawSocket frame is four octets with type and length, and the message (WAMP: RawSocket
+Transport).
 """
 
 from collections.abc import Callable
@@ -30,22 +29,25 @@ from tuleaprt.wamp.broker import Answer, Dispatch
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import JsonText
 
-# What wampy and others write for JavaScript's undefined.
+# wampy and others write these for JavaScript's undefined.
 _MSGPACK_UNDEFINED, _CBOR_UNDEFINED = b"\xd4\0\0", b"\xf7"
 
 MAX_UNDEFINED = 16_384
-"""In longer messages nobody looks for it, which would be slow; such a message is malformed, if it matters."""
+"""Longer messages are not searched for undefined, which would be slow. If they contain it, they are
+malformed.
+"""
 
 MAX_DEPTH = 100
-"""How deep CBOR may be nested; msgspec stops where Python does."""
+"""The deepest nesting of CBOR that is accepted. msgspec has Python's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Serializer:
-    """``name`` ends a WebSocket's subprotocol, ``rawsocket_id`` is its number in RawSocket's handshake.
+    """A serializer. ``name`` ends the WebSocket subprotocol; ``rawsocket_id`` is its number in RawSocket's
+    handshake.
 
-    ``decode`` raises ValueError or RecursionError. ``decode_ticket`` does the same for a long AUTHENTICATE,
-    of somebody who is not known yet, and makes nothing of what is anything else.
+    ``decode`` raises ValueError or RecursionError. ``decode_ticket`` decodes a long AUTHENTICATE of an
+    unknown client, and refuses every other message without building it.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Serializer:
 
 
 def _defined(node: Any) -> Any:
-    """The message as JavaScript would have written it in JSON: a key that is undefined is not there."""
+    """The message as JavaScript's JSON has it: keys whose value is undefined are left out."""
     if isinstance(node, dict):
         return {key: _defined(child) for key, child in node.items() if child is not cbor2.undefined}
     if isinstance(node, list):
@@ -98,9 +100,9 @@ def _encode_msgpack(message: Any) -> bytes:
 
 
 def _within_64_bits(node: Any) -> Any:
-    """Longer integers as floats, which is what JavaScript reads in their JSON too.
+    """Integers of more than 64 bits as floats, as JavaScript reads them from JSON.
 
-    MessagePack has no others, and CBOR only as tags.
+    MessagePack has no such integers, and CBOR only as tags.
     """
     if isinstance(node, dict):
         return {key: _within_64_bits(child) for key, child in node.items()}
@@ -122,7 +124,7 @@ def _no_tag(*_: object) -> NoReturn:
     raise ValueError("CBOR tags are not accepted")
 
 
-# Those that cbor2 would decode itself; all others go to the hook.
+# Tags that cbor2 would decode itself. All others go to the hook.
 _KNOWN_TAGS = (*range(6), 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
 _NO_TAGS = dict.fromkeys(_KNOWN_TAGS, _no_tag)
 
@@ -178,18 +180,18 @@ SERIALIZERS = (JSON, MSGPACK, CBOR)
 RAWSOCKET_HEADER = 4
 RAWSOCKET_MESSAGE, RAWSOCKET_PING, RAWSOCKET_PONG = range(3)
 RAWSOCKET_LONGEST = 2**24 - 1
-"""What fits in the three octets of a length."""
+"""The largest number in the three octets of a length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WireFormat:
-    """How messages travel over one kind of transport."""
+    """How messages are encoded and framed for one kind of transport."""
 
     serializer: Serializer
     wrap: Callable[[bytes], bytes]
 
     def frame(self, message: list[Any]) -> bytes:
-        """One frame that holds the message."""
+        """The message in one frame."""
         return self.wrap(self.serializer.encode(message))
 
 
@@ -200,7 +202,9 @@ def websocket_frame(payload: bytes, is_binary: bool) -> bytes:
 
 
 def rawsocket_frame(payload: bytes, type: int = RAWSOCKET_MESSAGE) -> bytes:
-    """Of a payload that is longer than any peer takes, so that nobody sends it, the length is not true."""
+    """A RawSocket frame. If the payload is longer than any peer accepts, the length is wrong, and the frame
+    is never sent.
+    """
     return bytes([type]) + min(len(payload), RAWSOCKET_LONGEST).to_bytes(3) + payload
 
 
@@ -210,14 +214,14 @@ def _websocket_format(serializer: Serializer) -> WireFormat:
 
 
 WEBSOCKET_FORMATS = {f"wamp.2.{it.name}": _websocket_format(it) for it in SERIALIZERS}
-"""By subprotocol; unbatched only."""
+"""By subprotocol. Batched modes are not supported."""
 
 RAWSOCKET_FORMATS = {it.rawsocket_id: WireFormat(serializer=it, wrap=rawsocket_frame) for it in SERIALIZERS}
-"""By the number in the handshake."""
+"""By the number in RawSocket's handshake."""
 
 
 def event_frame(dispatch: Dispatch, answer: Answer, format: WireFormat) -> bytes:
-    """The frame of an answer in a wire format, made when it is first wanted."""
+    """The frame of an answer in this wire format. It is made at the first call."""
     frame = answer.frames.get(format)
     if frame is None:
         publication, subscription = dispatch.publication, dispatch.subscription

@@ -1,11 +1,9 @@
 """Limits the connections that have not authenticated yet, so that no address can shut out the others.
 
-When there are more than the limit, the oldest connection of the address that has most of them is dropped. The
-newest is never refused: an address that opens many connections only loses its own.
+Above the limit, the oldest connection of the address that has most of them is dropped. The newest is
+never refused, so an address that opens many connections only loses its own.
 
-What each of many owners has of something that they share, and which item the largest owner is to lose.
-
-Each change and each question takes constant time; the memory is proportional to the number of items.
+Each operation takes constant time; the memory is proportional to the number of connections.
 """
 
 from collections.abc import Callable, Hashable
@@ -16,13 +14,13 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class Shares(Generic[Owner, Item]):
-    """Items by their owners. An item has one owner, and comes once."""
+    """Items by owner. An item has one owner."""
 
     def __init__(self) -> None:
         self._items: dict[Owner, dict[Item, None]] = {}
-        """Of each owner the items, oldest first."""
+        """The items of each owner, oldest first."""
         self._owners: dict[int, dict[Owner, None]] = {}
-        """The owners by the number of their items, each number in the order in which they came to have it."""
+        """The owners by their number of items, in the order in which they reached it."""
         self._most = 0
         self._count = 0
 
@@ -38,7 +36,7 @@ class Shares(Generic[Owner, Item]):
     def remove(self, owner: Owner, item: Item) -> None:
         """
         Raises:
-            KeyError: this owner does not have it.
+            KeyError: the owner does not have the item.
         """
         items = self._items[owner]
         del items[item]
@@ -65,12 +63,12 @@ class Shares(Generic[Owner, Item]):
         if before and not self._owners[before]:
             del self._owners[before]
             if before == self._most:
-                # Its owner has one item less now, and no owner has more than that.
+                # The owner has one item less now, and no owner has more than that.
                 self._most = now
 
 
 class Admission:
-    """A connection that has not authenticated yet. ``drop`` is told why, for the log."""
+    """The place of one connection in the limit. ``drop`` is called with the reason, for the log."""
 
     __slots__ = ("_unauthenticated", "drop", "network")
 
@@ -82,17 +80,19 @@ class Admission:
         self.drop = drop
 
     def leave(self) -> None:
-        """It has authenticated, or is gone; doing so again changes nothing."""
+        """The connection has authenticated or is closed. A second call changes nothing."""
         self._unauthenticated.leave(self)
 
     def move(self, network: str) -> None:
-        """Its client is known now to be another than the peer, which is a proxy."""
+        """The peer is a known proxy, and its client has another address."""
         if network != self.network:
             self._unauthenticated.move(self, network)
 
 
 class UnauthenticatedLimit:
-    """One for each kind of endpoint. ``most``: the limit. ``dropped`` is called for each that had to go."""
+    """The limit of one kind of endpoint: at most ``most`` connections. ``dropped`` is called for each that
+    is dropped.
+    """
 
     def __init__(self, most: int, dropped: Callable[[], None] = lambda: None) -> None:
         self.most = most
@@ -105,7 +105,7 @@ class UnauthenticatedLimit:
         return len(self._admissions)
 
     def enter(self, network: str, drop: Callable[[str], None]) -> Admission:
-        """``network``: the address that the connection counts for (addresses.py)."""
+        """Add a connection. ``network`` is the address that it counts for (operations/logs.py)."""
         admission = Admission(self, network, drop)
         self._admissions.add(admission)
         self._shares.add(network, admission)

@@ -1,4 +1,4 @@
-"""A client over WebSocket (RFC 6455; WAMP: WebSocket Transport): Autobahn below, a Connection above."""
+"""Clients over WebSocket (RFC 6455; WAMP: WebSocket Transport): Autobahn's protocol with a Connection."""
 
 import re
 from collections.abc import Callable
@@ -28,14 +28,14 @@ CLOSED: int = WebSocketServerProtocol.STATE_CLOSED
 END_OF_HEAD = b"\r\n\r\n"
 
 _REASON = re.compile(r"[^\"'(:\d]*[^\"'(:\d -]")
-"""What is constant of Autobahn's reasons: after it they quote the peer."""
+"""The constant part of Autobahn's reasons. The rest quotes the peer."""
 
 _HEADERS: dict[int, list[tuple[str, object]]] = {
     405: [("Allow", "GET")],
     426: [("Upgrade", "websocket"), ("Connection", "Upgrade")],
     503: [("Retry-After", RETRY_AFTER_SECONDS)],
 }
-"""What an answer of this status must say (RFC 9110, 15.5.6, 15.5.22), or had better."""
+"""Headers that an answer with this status must or should have (RFC 9110, 15.5.6, 15.5.22)."""
 
 CLOSE_CODES = {
     End.GOODBYE: 1000,
@@ -51,15 +51,15 @@ CLOSE_CODES = {
     End.SHUTDOWN: 1012,
     End.SLOW: 1013,
 }
-"""RFC 6455 7.4 and its registry: 1012 service restart, 1013 try again later."""
+"""RFC 6455, 7.4, and its registry: 1012 service restart, 1013 try again later."""
 
 
 Allows = Callable[[str, str], bool]
-"""Whether a page of this Origin may connect to this Host, both as their headers have them."""
+"""Whether a page of this Origin header may connect to this Host header."""
 
 
 class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
-    """Autobahn calls it by the names that it gives; what is ours has names of our own."""
+    """One WebSocket. Methods in camel case are Autobahn's."""
 
     factory: "WebSocketFactory"
     kind = "websocket"
@@ -83,7 +83,7 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self._broke_off(error)
 
     def onFrameBegin(self) -> None:
-        """Called by Autobahn when it has read the header of a frame."""
+        """Called by Autobahn after the header of a frame."""
         if (self.current_frame.opcode > 7 or self.inside_message) and not self.affords_a_frame():
             self.end(End.FLOOD)
         super().onFrameBegin()
@@ -96,21 +96,21 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self._end = (End.REFUSED, str(denied.reason))
             raise
         except Exception:
-            # Autobahn would answer with the text of the error, and tell nobody else.
+            # Autobahn would answer with the text of the exception, and not log it.
             self.connections.faults.record("answering a handshake")
             self._end = (End.FAULT, "")
             raise ConnectionDeny(ConnectionDeny.INTERNAL_SERVER_ERROR, "internal error") from None
         return self._subprotocol
 
     def succeedHandshake(self, res: Any) -> None:
-        """Called by Autobahn from a Deferred, which would keep what is raised here to itself."""
+        """Called by Autobahn from a Deferred, which would swallow an exception."""
         try:
             super().succeedHandshake(res)
         except Exception as error:
             self._broke_off(error)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        """Called by Autobahn for what is no handshake; the reason may quote the peer, up to 16 KiB."""
+        """Called by Autobahn for a wrong handshake. The reason may quote up to 16 KiB of the peer's input."""
         if self._end is None:
             match = _REASON.match(reason)
             reason = match[0] if match is not None else "no WebSocket handshake"
@@ -129,11 +129,12 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
 
     def dropConnection(self, abort: bool = False) -> None:
-        """End the TCP connection; where Autobahn aborts because a close is not answered, gently.
+        """Close the TCP connection. Where Autobahn aborts because the close was not answered, close it
+        without a reset.
 
-        A reset would overtake the last frames on their way, and a browser would call it a lost connection; a
-        client may take more than the second that Autobahn gives it to answer a close. Who does not take the
-        last frames in time is reset after all.
+        A reset would overtake the last frames, and a browser would report a lost connection. A client may
+        take more than the second that Autobahn gives it to answer. A client that does not read the last
+        frames in time is reset after all.
         """
         self.shut()
         was_connected = self.state != CLOSED
@@ -161,7 +162,7 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self.closed(End.CLOSED if wasClean else End.LOST)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Called by Autobahn for all that it sends itself."""
+        """Called by Autobahn for everything that it sends itself."""
         super().sendData(data)
         if self.outbound is not None:
             self.outbound.recheck()
@@ -171,33 +172,33 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
         super().sendCloseFrame(*args, **kwargs)
 
     def close_now(self, end: End) -> None:
-        """Autobahn drops who does not answer the close in a second."""
+        """Send a close frame. Autobahn drops the connection if the close is not answered within a second."""
         self.sendCloseFrame(code=CLOSE_CODES[end], reasonUtf8=end.encode())
 
     def drop(self) -> None:
         self._is_hopeless = True
         self.dropConnection(abort=True)
-        # Autobahn does nothing where it has told the transport to close already.
+        # Autobahn does nothing if it has told the transport to close before.
         self.transport.abortConnection()
 
     def _checked(self, data: bytes) -> bytes:
-        """The head of a request, for Autobahn to read, and what follows it.
+        """The data with a head that Autobahn reads correctly.
 
         Raises:
-            InvalidHead: it is not HTTP/1, or no handshake.
+            InvalidHead: it is not HTTP/1, or not a WebSocket handshake.
         """
         head, end, rest = data.partition(END_OF_HEAD)
         check_handshake(head)
-        # The one octet that may be in a header and is the end of a line to Autobahn.
+        # Autobahn takes this octet for the end of a line, and a header may contain it.
         return head.replace(b"\x85", b"?") + end + rest
 
     def _refuse(self, text: str) -> None:
-        """Refuse the handshake with a text that quotes nothing."""
+        """Refuse the handshake with a text that does not quote the peer."""
         self._end = (End.REFUSED, repr(text))
         self.failHandshake(text)
 
     def _broke_off(self, error: Exception) -> None:
-        """Autobahn, or what it has called, has raised the error that is being handled."""
+        """Handle the current exception, raised by Autobahn or by code that it has called."""
         if not is_of_a_parser(error):
             self.fault("reading a WebSocket")
         elif self.state == CONNECTING:
@@ -208,7 +209,9 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self.drop()
 
     def _name_the_client(self) -> None:
-        """A proxy's connection is called by the client's address, too."""
+        """Behind a known proxy, add the client's address to the peer's name, and count the connection for
+        it.
+        """
         peer = getattr(self.transport.getPeer(), "host", None)
         if client := client_of(peer, self.http_request_data, self.factory.proxies):
             self.peer = f"{client} via {self.peer}"
@@ -238,10 +241,10 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
 
 
 class WebSocketFactory(WebSocketServerFactory):
-    """Makes WebSocketConnections. They get the whole head of a request at once, from an Entrance.
+    """Makes WebSocketConnections. An Entrance passes them the whole head of the request at once.
 
     Raises:
-        ConfigError: an option cannot be understood.
+        ConfigError: an option is wrong.
     """
 
     noisy = False
@@ -254,7 +257,7 @@ class WebSocketFactory(WebSocketServerFactory):
         self.router = router
         self.allows = allows
         self.proxies = known_proxies(options.forwarded_for)
-        # Origins are checked in WebSocketConnection: Autobahn's patterns always want a port.
+        # Autobahn's patterns for origins require a port, so WebSocketConnection checks origins itself.
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -267,7 +270,7 @@ class WebSocketFactory(WebSocketServerFactory):
         )
 
     def limit_messages(self) -> None:
-        """Hold those who connect from now on to what the connections has as the longest message."""
+        """Apply the longest message to connections that are opened from now on."""
         longest = self.connections.max_message_size
         self.setProtocolOptions(maxFramePayloadSize=longest, maxMessagePayloadSize=longest)
 

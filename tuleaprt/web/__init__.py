@@ -1,1 +1,1 @@
-"""Twisted Web: the private site that Tuleap posts to, and the public one."""
+"""The HTTP servers on Twisted Web: the private site and the public site."""

@@ -1,15 +1,13 @@
-"""What administrators ask of the private site, with an operator's ticket as bearer.
+"""The resources of the private site.
 
-::
+``POST /message``: Tuleap's posts. The answer is ``{"publication": id}``.
+
+Administration, with an operator's token as bearer::
 
     PUT    /campaigns/<id>/executions   the results of a campaign (tuleap/inputs.py)  →  {"publication": id}
-    DELETE /sessions/<user id>          end a user's sessions, revoke his tickets   →  {"user_id": 101}
+    DELETE /sessions/<user id>          end a user's sessions, revoke their tokens    →  {"user_id": 101}
 
-``POST /message``: where Tuleap announces each change.
-
-``GET /health/live`` and ``GET /health/ready``, for whoever restarts it or sends it work.
-
-::
+``GET /health/live`` and ``GET /health/ready``::
 
     200 {"status": "live"}
     200 {"status": "ready"}
@@ -36,7 +34,7 @@ from tuleaprt.web.resource import HttpError, Leaf, Page, Request, json_body, no_
 
 
 class MessageResource(Leaf):
-    """Answers ``{"publication": id}`` when the journal has the message, before anybody receives it."""
+    """Answers ``{"publication": id}`` when the journal has the message, before any subscriber receives it."""
 
     method = "POST"
     name = "post"
@@ -75,13 +73,13 @@ BEARER = b"Bearer "
 
 
 class Audit(Protocol):
-    """Notes what an operator did."""
+    """Logs what an operator did."""
 
     def __call__(self, session: None, identity: Identity, deed: str, what: str) -> None: ...
 
 
 class OperatorGate:
-    """Lets operators through, and notes what they do."""
+    """Admits operators, and logs what they do."""
 
     def __init__(self, authenticator: Authenticator, *, clock: IReactorTime, audit: Audit) -> None:
         self._authenticator = authenticator
@@ -91,7 +89,7 @@ class OperatorGate:
     def operator(self, request: Request) -> Identity:
         """
         Raises:
-            HttpError: 401, or 403 for somebody who is not an operator.
+            HttpError: 401 without a good token, 403 if it is not an operator's.
         """
         given = request.header(b"Authorization") or b""
         try:
@@ -100,10 +98,10 @@ class OperatorGate:
         except (TicketError, UnicodeDecodeError):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HttpError(
-                401, "unauthorized", "this needs an operator's ticket as bearer", headers=challenge
+                401, "unauthorized", "an operator's token is needed as bearer", headers=challenge
             ) from None
         if identity.role is not Role.OPERATOR:
-            raise HttpError(403, "not_operator", "this is the ticket of a user; it needs an operator's")
+            raise HttpError(403, "not_operator", "this is a user's token; an operator's is needed")
         return identity
 
 
@@ -152,7 +150,7 @@ class SessionsResource(Leaf):
 
 
 def _id(request: Request, what: str) -> int:
-    """The first segment below the resource, of which there is one."""
+    """The id in the path below the resource."""
     id = parse_id(request.below[0].decode("latin-1"))
     if id is None:
         raise HttpError(400, "invalid_id", f"the id of a {what} is a whole number from 1 to 2^53-1")
@@ -160,7 +158,7 @@ def _id(request: Request, what: str) -> int:
 
 
 class NotReady(HttpError):
-    """It works on it, or is about to stop."""
+    """The server is starting, stopping, or its probe has failed."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(503, "not_ready", "; ".join(problems))
@@ -172,12 +170,12 @@ class NotReady(HttpError):
 
 
 class HealthResource(Leaf):
-    """``problems``: what is in the way of being ready."""
+    """``problems`` returns the reasons why the server is not ready."""
 
     method = "GET"
     name = "health"
     below = (None,)
-    # HAProxy asks in HTTP/1.0 without Host. A browser always sends one, so nothing is lost.
+    # HAProxy sends HTTP/1.0 without Host. Browsers always send Host, so the protection against them stays.
     needs_host = False
 
     def __init__(self, problems: Callable[[], Sequence[str]], faults: Faults) -> None:
@@ -195,13 +193,13 @@ class HealthResource(Leaf):
         return msgspec.json.encode({"status": "ready"})
 
     def answered(self, error: HttpError | None, seconds: float) -> None:
-        """Whoever asks does so every few seconds; that it is not ready has been logged once."""
+        """Not logged: health checks come every few seconds, and a failing probe is logged once elsewhere."""
         if not isinstance(error, NotReady):
             super().answered(error, seconds)
 
 
 class MetricsResource(Leaf):
-    """The counts of this process."""
+    """The metrics of this process."""
 
     method = "GET"
     name = "metrics"

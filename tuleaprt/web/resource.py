@@ -1,21 +1,19 @@
-"""What a request says about itself and its body: each header is honoured or refused, none is ignored.
+"""A resource of a site, what its request says about itself, and errors as HTTP statuses.
+
+Each header that changes the meaning of a request is honoured or refused:
 
 ====================================  =====================================================================
 ``Expect``                            417 for all but ``100-continue`` (RFC 9110, 10.1.1)
-``If-Match``, ``If-None-Match``,      412: nothing here has an entity tag or a date, so a condition on a
+``If-Match``, ``If-None-Match``,      412: no resource has an entity tag or a date, so a condition on a
 ``If-Unmodified-Since``               change cannot be met; of a GET, only ``If-Match`` (RFC 9110, 13.1)
-``Content-Range``                     400: a part of a body is no body (RFC 9110, 14.5)
+``Content-Range``                     400: a part of a body cannot be processed (RFC 9110, 14.5)
 ``Content-Encoding``                  415 for all but ``identity`` (RFC 9110, 15.5.16)
 ``Content-Type``                      415 for all but ``application/json``, in UTF-8
 ====================================  =====================================================================
 
-Errors as HTTP: the only translation.
-
 An error is answered by its status and::
 
     {"error": {"code": "invalid_rights", "message": "Expected `object`, got `array`", "path": "$.rights"}}
-
-What is at one path of a site, answered by a coroutine.
 """
 
 import re
@@ -34,7 +32,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class HttpError(TuleaprtError):
-    """A request that is answered by a status, before or beside what it is about."""
+    """An error that is answered by an HTTP status."""
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ def internal_error() -> HttpError:
 
 
 def translate(error: Exception) -> HttpError | None:
-    """The answer to an error; None: it should not have happened."""
+    """The HTTP answer to an error; None: the error is a fault of the server."""
     if isinstance(error, HttpError):
         return error
     if isinstance(error, InvalidMessage):
@@ -80,18 +78,18 @@ def translate(error: Exception) -> HttpError | None:
 
 SAFE = (b"GET", b"HEAD")
 _CONDITIONS_OF_A_CHANGE = (b"If-Match", b"If-None-Match", b"If-Unmodified-Since")
-# Possessive: white space between two semicolons could be read in two ways, and so twice as often for each.
+# Possessive quantifiers: white space between two semicolons must not be matched in several ways.
 _JSON = re.compile(rb'application/json(?:[ \t]*+;[ \t]*+(?:charset=(?:utf-8|"utf-8"))?)*', re.IGNORECASE)
 
 
 class Headers(Protocol):
-    """A request, as far as its headers go."""
+    """The headers of a request."""
 
     @property
     def method(self) -> bytes: ...
 
     def header(self, name: bytes) -> bytes | None:
-        """All lines of this name as one list (RFC 9110, 5.3); None: there is none."""
+        """All lines of this header as one list (RFC 9110, 5.3); None: the header is absent."""
 
 
 class WithBody(Headers, Protocol):
@@ -99,7 +97,7 @@ class WithBody(Headers, Protocol):
 
     @property
     def length(self) -> int | None:
-        """In bytes; None: it was not announced."""
+        """The length of the body in bytes; None: it was not announced."""
 
     def body(self) -> bytes:
         """
@@ -112,7 +110,7 @@ class WithBody(Headers, Protocol):
 def check_request(request: Headers) -> None:
     """
     Raises:
-        HttpError: 400, 412 or 417: the request asks for more than would be done.
+        HttpError: 400, 412 or 417: a header asks for something that the server does not do.
     """
     if any(it != b"100-continue" for it in _elements(request.header(b"Expect"))):
         raise HttpError(417, "expect", "Expect: only 100-continue is understood here")
@@ -129,9 +127,10 @@ def check_request(request: Headers) -> None:
 
 
 def json_body(request: WithBody, *, must_be_typed: bool = True) -> bytes:
-    """The body of a request that must have one; ``must_be_typed``: Content-Type may not be left out.
+    """The body of a request that must have one. ``must_be_typed``: Content-Type is required.
 
-    A web page can send a body without a type, or of some other types, to any site without asking first.
+    A web page can send a body without a type, or of some simple types, to any site without a preflight
+    request.
 
     Raises:
         HttpError: 411, 413 or 415.
@@ -143,7 +142,7 @@ def json_body(request: WithBody, *, must_be_typed: bool = True) -> bytes:
 def no_body(request: WithBody) -> None:
     """
     Raises:
-        HttpError: 400 or 415: there is a body that would not be read, or it is described.
+        HttpError: 400 or 415: there is a body, or headers that describe one.
     """
     _check_content(request, must_be_typed=False)
     if request.length != 0:
@@ -163,7 +162,7 @@ def _check_content(request: Headers, must_be_typed: bool) -> None:
 
 
 def _elements(header: bytes | None) -> list[bytes]:
-    """Of a list (RFC 9110, 5.6.1), in lower case; empty elements are none."""
+    """The elements of a list (RFC 9110, 5.6.1), in lower case, without empty ones."""
     return [it for part in (header or b"").split(b",") if (it := part.strip(b" \t").lower())]
 
 
@@ -171,20 +170,20 @@ JSON = "application/json"
 
 
 class Request(WithBody, Protocol):
-    """A request whose body is here (site.py)."""
+    """A request with its body in memory (site.py)."""
 
     @property
     def below(self) -> Sequence[bytes]:
-        """What follows the leaf's name in the path, segment by segment, unquoted."""
+        """The segments of the path below the resource's name, unquoted."""
         ...
 
     def refuse(self, error: HttpError) -> None:
-        """Send the error as the answer."""
+        """Answer with the error."""
 
     def respond(
         self, status: int, body: bytes, content_type: str = JSON, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send the answer; to nobody, if the peer has gone."""
+        """Send the answer. Nothing happens if the peer has closed the connection."""
 
 
 class Page(NamedTuple):
@@ -196,28 +195,28 @@ class Page(NamedTuple):
 
 
 class Leaf:
-    """One path with one method, answered by a coroutine; where that is GET, HEAD is answered too.
+    """A resource: one path with one method, answered by a coroutine. GET answers HEAD, too.
 
-    ``below`` is what follows its name in the path, segment by segment; None stands for any one.
+    ``below`` are the segments of the path below its name; None stands for any segment.
     """
 
     log = Logger()
     method: ClassVar[str]
     name: ClassVar[str]
-    """What is asked for, in the log."""
+    """The name of the resource in the log."""
     below: ClassVar[Sequence[bytes | None]] = ()
     needs_host: ClassVar[bool] = True
-    """Whether the private site refuses a request of HTTP/1.0 without Host."""
+    """Whether the private site refuses HTTP/1.0 without Host."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
     async def answer(self, request: Request) -> bytes | Page:
-        """The content of a 200; bytes are JSON."""
+        """The content of a 200. Bytes are JSON."""
         raise NotImplementedError
 
     def answered(self, error: HttpError | None, seconds: float) -> None:
-        """Called after each answer, that took so long; None: it was a 200."""
+        """Called after each answer with the seconds that it took; ``error`` None: it was a 200."""
         if error is not None:
             self.log.warn(  # noqa: G010 (Twisted's name)
                 "{name} refused: {status} {code}{path}: {text}",
@@ -231,11 +230,11 @@ class Leaf:
             )
 
     def serve(self, request: Request) -> None:
-        """Answer it, now or later."""
+        """Answer the request, now or later."""
         ensureDeferred(self._serve(request))
 
     async def _serve(self, request: Request) -> None:
-        """Never fails: whatever goes wrong is an answer, or a fault and a constant answer."""
+        """It never raises: each exception becomes an answer, and an unexpected one is recorded as a fault."""
         began = perf_counter()
         try:
             error = None

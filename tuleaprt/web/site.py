@@ -1,8 +1,8 @@
-"""The two sites: the private one that Tuleap posts to, and the public one that browsers connect to.
+"""The private site, to which Tuleap posts, and the public site, to which browsers connect.
 
-They are on twisted.web's HTTP/1.1 (twisted.web.http), which reads requests and keeps connections; not on its
-trees of resources (twisted.web.server). Those look up addresses, cookies, encodings and sessions, and sort
-headers, for each request: a third of what a post costs (docs/performance.rst).
+They use the HTTP/1.1 of twisted.web.http, which reads requests and keeps connections open. They do not
+use twisted.web.server, which looks up addresses, cookies, encodings and sessions and sorts headers at
+each request: a third of the cost of a post (docs/performance.rst).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +26,14 @@ from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error, not_fou
 
 
 class _Nowhere(BytesIO):
-    """Where a body goes that is too long to be kept."""
+    """Discards a body that is too long."""
 
     def write(self, data: object) -> int:
         return 0
 
 
 class BoundedRequest(TwistedRequest):
-    """A request whose body is in memory, or was thrown away because it is too long."""
+    """A request whose body is in memory, or was discarded because it is too long."""
 
     content: BytesIO
     channel: Any
@@ -45,7 +45,7 @@ class BoundedRequest(TwistedRequest):
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
 
     def gotLength(self, length: int | None) -> None:
-        """Called by twisted.web when it has read the headers; None: the length was not announced."""
+        """Called by twisted.web after the headers; None: the length was not announced."""
         self.length = length
         kept = length is not None and length <= self.channel.site.max_body
         self.content = BytesIO() if kept else _Nowhere()
@@ -69,7 +69,7 @@ class BoundedRequest(TwistedRequest):
             leaf.serve(self)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Called by twisted.web when the peer does not wait for the answer."""
+        """Called by twisted.web when the peer has closed the connection before the answer."""
         self.is_gone = True
         super().connectionLost(reason)
 
@@ -126,14 +126,14 @@ class BoundedRequest(TwistedRequest):
 
 
 class Channel(HTTPChannel):
-    """One connection to a site. Where it comes from and goes to is asked by nobody."""
+    """One connection to a site. It does not look up addresses, which no resource needs."""
 
     site: "BoundedSite"
     requestFactory: Any = BoundedRequest
     transport: Any
     refusals = Logger()
     is_used = False
-    """Whether there has been a request."""
+    """Whether there has been a request on the connection."""
     _is_refused = False
 
     def connectionMade(self) -> None:
@@ -157,18 +157,22 @@ class Channel(HTTPChannel):
         self.site.lost(self)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        """Called by twisted.web for what is not HTTP/1, too; nothing that follows is read."""
+        """Called by twisted.web for input that is not HTTP/1. Nothing that follows is read."""
         if not self._is_refused:
             self._is_refused = True
             self.log_refusal(HttpError(400, "malformed", "this is not HTTP/1"))
             super()._respondToBadRequestAndDisconnect()
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Called by twisted.web for a line of more than 16 KiB; it would drop the connection."""
+        """Called by twisted.web for a line of more than 16 KiB. Its own method drops the connection without
+        an answer.
+        """
         self._respondToBadRequestAndDisconnect()
 
     def _send100Continue(self) -> None:
-        """Called by twisted.web when the peer waits with a body: it need not send one that is refused."""
+        """Called by twisted.web when the peer waits before it sends a body. A body that is too long is
+        refused now.
+        """
         request = self.requests[-1]
         try:
             request.check_length()
@@ -182,7 +186,7 @@ class Channel(HTTPChannel):
             super()._send100Continue()
 
     def log_refusal(self, error: HttpError) -> None:
-        """Log what is refused before any path is asked."""
+        """Log a request that is refused before its path is read."""
         self.refusals.emit(
             LogLevel.warn,
             "request refused: {status} {code}: {text}",
@@ -199,10 +203,11 @@ class Channel(HTTPChannel):
 
 
 class BoundedSite(HTTPFactory):
-    """A site without an access log and without forms; ``leaves`` by their first segment of the path.
+    """A site without an access log and without forms. ``leaves`` are its resources by the first segment of
+    the path.
 
-    ``closes``: one request on each connection. What a connection wants is seen at its first request
-    (transport/entrance.py), and a proxy must not send a WebSocket's over one that it has kept.
+    ``closes``: the connection is closed after one request. The kind of a connection is decided at its
+    first request (transport/entrance.py), so a proxy must not reuse it for a WebSocket.
     """
 
     noisy = False
@@ -229,12 +234,12 @@ class BoundedSite(HTTPFactory):
         self.faults = faults
 
     def startFactory(self) -> None:
-        """twisted.web would open an access log here, and keep a clock for it."""
+        """Does nothing: twisted.web's own opens an access log and keeps a clock for it."""
 
     def stopFactory(self) -> None: ...
 
     def log(self, request: object) -> None:
-        """twisted.web would format a line that nobody reads."""
+        """Does nothing: twisted.web's own formats a line for the access log."""
 
     def buildProtocol(self, addr: Any) -> Any:
         channel: Any = super().buildProtocol(addr)
@@ -242,9 +247,10 @@ class BoundedSite(HTTPFactory):
         return channel
 
     def drain(self, seconds: float) -> Deferred[None]:
-        """Close each connection when its request is answered; fires when all are closed.
+        """Close each connection after its request has been answered. The Deferred fires when all are closed.
 
-        Who has connected and not asked yet may ask; whoever is still here after so many seconds is dropped.
+        A client that has connected and not sent a request yet may still send one. Connections that are
+        left after ``seconds`` are dropped.
         """
         self.closes = True
         drained = self._drained = Deferred[None]()
@@ -276,7 +282,7 @@ class BoundedSite(HTTPFactory):
         """
 
     def find(self, request: BoundedRequest) -> Leaf:
-        """What is asked for, and tell the request what is ``below`` it.
+        """The resource of the path. The request's ``below`` is set.
 
         Raises:
             HttpError: 404.
@@ -288,7 +294,7 @@ class BoundedSite(HTTPFactory):
         return self._leaves[name]
 
     def date(self) -> str:
-        """The time of an answer (RFC 9110, 6.6.1)."""
+        """The Date of an answer (RFC 9110, 6.6.1)."""
         now = int(self._clock.seconds())
         if now != self._date[0]:
             self._date = now, datetimeToString(now).decode()
@@ -296,7 +302,7 @@ class BoundedSite(HTTPFactory):
 
 
 class PrivateSite(BoundedSite):
-    """Answers to its own names only, and to no browser: a page that was lured here sends its Origin."""
+    """Answers only to its own host names, and to no browser: requests of web pages have an Origin header."""
 
     def __init__(self, leaves: Mapping[str, Leaf], *, hosts: Collection[str], **options: Any) -> None:
         super().__init__(leaves, **options)
@@ -304,7 +310,7 @@ class PrivateSite(BoundedSite):
 
     def admit(self, request: BoundedRequest, host: Host | None) -> None:
         if request.requestHeaders.hasHeader(b"Origin"):
-            raise HttpError(403, "origin", "browsers have no business here")
+            raise HttpError(403, "origin", "browsers are not served here")
         if not self._is_own(host) and (host is not None or self.find(request).needs_host):
             raise HttpError(403, "host", "this site does not answer to that host")
 
