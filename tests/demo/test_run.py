@@ -51,8 +51,11 @@ class System:
 
     def make(self, *arguments: str, **environment: str) -> Process:
         whole = {**self.environment, "PATH": str(self.commands), **environment}
-        make = str(self.commands / "make")
-        return Process.start([make, "--no-print-directory", *arguments], whole, folder=self.checkout)
+        command = [str(self.commands / "make"), "--no-print-directory"]
+        if (self.checkout / ".venv").exists():
+            # It is that of this checkout: installing the copy into it would break all other tests.
+            command.append("--old-file=.venv/run")
+        return Process.start([*command, *arguments], whole, folder=self.checkout)
 
 
 @pytest_twisted.async_yield_fixture

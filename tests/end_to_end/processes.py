@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ TWISTD = str(Path(sys.executable).parent / "twistd")
 T = TypeVar("T")
 PATIENCE_SECONDS = 60
 
-ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+ENDS_WITH_ITS_PARENT = (shutil.which("setpriv") or "setpriv", "--pdeathsig", "KILL", "--")
 """The kernel ends the process when that of the tests ends, however that happens (prctl(2))."""
 
 
