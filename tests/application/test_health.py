@@ -86,7 +86,7 @@ def harness(clock: TurningClock) -> Iterator[Harness]:
 
 
 def test_it_comes_back_again_and_again(harness: Harness) -> None:
-    assert harness.probe.problem() == "the probe has not come back yet"
+    assert harness.probe.problem() == "the probe has not returned yet"
     harness.wait(0)
     assert harness.probe.problem() is None
     harness.wait(INTERVAL)
@@ -127,7 +127,7 @@ def test_a_journal_that_hangs_is_noticed_and_not_given_more(harness: Harness, lo
     assert harness.probe.problem() is None
     harness.wait(PATIENCE)
     harness.wait(2)
-    assert harness.probe.problem() == "the probe has not come back for 12 s"
+    assert harness.probe.problem() == "the probe has not returned for 12 s"
     harness.wait(10 * INTERVAL)
     assert harness.journal.probes == 2
     assert len(harness.returns) == 1
@@ -136,8 +136,8 @@ def test_a_journal_that_hangs_is_noticed_and_not_given_more(harness: Harness, lo
     assert harness.probe.problem() is None
     said = [line for line in log.lines if "probe" in line]
     assert said == [
-        "the server is not ready: the probe has not come back for 10 s",
-        "the probe has come back",
+        "the server is not ready: the probe has not returned for 10 s",
+        "the probe has returned",
     ]
 
 
@@ -148,7 +148,7 @@ def test_a_journal_that_hangs_from_the_start_is_said_too(clock: TurningClock, lo
     assert log.lines == []
     harness.wait(PATIENCE)
     harness.probe.stop()
-    assert log.lines == ["the server is not ready: the probe has not come back for 10 s"]
+    assert log.lines == ["the server is not ready: the probe has not returned for 10 s"]
 
 
 def test_a_fan_out_that_hangs_is_noticed(harness: Harness) -> None:
@@ -157,13 +157,13 @@ def test_a_fan_out_that_hangs_is_noticed(harness: Harness) -> None:
     harness.probe._deliver = harness.fanout.deliver
     harness.wait(INTERVAL)
     harness.wait(PATIENCE)
-    assert harness.probe.problem() == "the probe has not come back for 10 s"
+    assert harness.probe.problem() == "the probe has not returned for 10 s"
 
 
 @pytest.mark.parametrize(
     ("failure", "problem", "faults"),
     [
-        (JournalUnavailable("full"), "the probe has failed: the journal does not take it", 0),
+        (JournalUnavailable("full"), "the probe has failed: the journal does not accept it", 0),
         (ZeroDivisionError("injected"), "the probe has failed: the journal has failed", 1),
     ],
 )

@@ -78,7 +78,7 @@ def test_what_is_no_endpoint_is_named(reactor: MemoryReactorClock, endpoint: str
 
 def test_what_systemd_has_not_opened_is_named(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__PRIVATE='["systemd:"]')
-    assert line.startswith("[listen] private: 'systemd:' is no endpoint: ")
+    assert line.startswith("[listen] private: 'systemd:' is not an endpoint: ")
 
 
 def test_what_is_no_origin_is_named(reactor: MemoryReactorClock) -> None:
@@ -111,4 +111,4 @@ def test_without_a_tls_endpoint_no_certificate_is_read(reactor: MemoryReactorClo
 
 def test_a_debug_endpoint_that_others_could_reach_does_not_start(reactor: MemoryReactorClock) -> None:
     _, line = refusal(reactor, TULEAPRT_LISTEN__DEBUG='["tcp:2997"]')
-    assert line.endswith('because whoever connects there is an operator, given "tcp:2997"')
+    assert line.endswith('because every client there is an operator, given "tcp:2997"')

@@ -208,12 +208,12 @@ WRONG: list[tuple[Callable[[Served, Pem], None], str, str]] = [
     (is_missing, "certificate", "No such file or directory"),
     (has_no_key, "key", "No such file or directory"),
     (is_a_folder, "certificate", "Is a directory"),
-    (is_empty, "certificate", "this is no certificate in PEM"),
-    (is_half_written, "certificate", "the file is not whole"),
-    (is_no_certificate, "certificate", "this is no certificate in PEM"),
-    (is_anothers, "key", "the key is not that of the first certificate"),
+    (is_empty, "certificate", "the file is not a certificate in PEM"),
+    (is_half_written, "certificate", "the file is incomplete"),
+    (is_no_certificate, "certificate", "the file is not a certificate in PEM"),
+    (is_anothers, "key", "the key does not belong to the first certificate"),
     (has_a_broken_key, "key", "there is no private key in PEM"),
-    (has_a_key_with_a_password, "key", "the key wants a password; it must be there without"),
+    (has_a_key_with_a_password, "key", "the key has a password; it must have none"),
     (has_ended, "certificate", "it is good from "),
     (is_too_weak, "certificate", "ee key too small"),
 ]
@@ -268,7 +268,7 @@ def test_no_beginning_of_the_files_is_taken_for_the_whole(served: Served, old: P
 
 
 def test_a_certificate_that_nobody_has_given_is_missed() -> None:
-    with pytest.raises(ConfigError, match=r"^\[tls\] certificate: \[listen\] public_tls wants one$"):
+    with pytest.raises(ConfigError, match=r"^\[tls\] certificate: \[listen\] public_tls needs one$"):
         CertificateFiles(Tls(), Clock())
 
 

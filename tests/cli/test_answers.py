@@ -224,17 +224,17 @@ PRIVATE = {
     "no HTTP": (b"mumble\r\n\r\n", "does not speak HTTP"),
     "a status that is no number": (http("fine"), "does not speak HTTP"),
     "nothing": (b"", "cannot reach"),
-    "a page": (http("200 OK", HTML), "answers what tuleaprt does not"),
-    "an empty answer": (http("200 OK"), "answers what tuleaprt does not"),
+    "a page": (http("200 OK", HTML), "does not answer as tuleaprt does"),
+    "an empty answer": (http("200 OK"), "does not answer as tuleaprt does"),
     "JSON of another shape": (http("200 OK", b'["ok"]'), "Expected `object`, got `array`"),
-    "JSON that is cut off": (http("200 OK", b'{"publication": 1'), "answers what tuleaprt does not"),
+    "JSON that is cut off": (http("200 OK", b'{"publication": 1'), "does not answer as tuleaprt does"),
     "another id": (http("200 OK", b'{"publication": "1", "user_id": "x"}'), "Expected `int`, got `str`"),
     "a body that is cut off": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", "97 bytes are missing"),
     "a chunk without a size": (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
         "does not speak HTTP: IncompleteRead",
     ),
-    "no UTF-8": (http("200 OK", b"\xff\xfe\x1b[2J"), "answers what tuleaprt does not"),
+    "no UTF-8": (http("200 OK", b"\xff\xfe\x1b[2J"), "does not answer as tuleaprt does"),
 }
 
 
@@ -261,7 +261,7 @@ async def test_an_error_that_is_not_tuleaprts_is_said(alone: Tuleaprt, status: s
     with raw(http(status, HTML, "Location: http://x/")) as port:
         process = alone(*POST, "--url", f"http://127.0.0.1:{port}", **KEY_FILE)
         assert await patiently(process.ended(), "the end") == 1
-        assert "answers what tuleaprt does not" in said(process)
+        assert "does not answer as tuleaprt does" in said(process)
         assert process.lines[0].startswith(status[:3])
         kill = alone(*KILL, "--private-url", f"http://127.0.0.1:{port}", **KEY_FILE)
         assert await patiently(kill.ended(), "the end") == 1

@@ -79,7 +79,7 @@ def test_a_ticket_file_is_read_for_each_session(monkeypatch: pytest.MonkeyPatch,
 def test_attack_a_secret_that_would_be_more_than_one_header(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)
-    with pytest.raises(CommandFailed, match="no ticket or secret"):
+    with pytest.raises(CommandFailed, match="no token or secret"):
         read_secret(str(path))
 
 

@@ -61,7 +61,7 @@ async def test_what_makes_no_ticket_is_wrong_usage(alone: Tuleaprt, arguments: l
 async def test_no_operator_for_longer_than_an_hour(alone: Tuleaprt) -> None:
     process = alone("token", "102", "--operator", "--seconds", "3601", **KEY_FILE)
     assert await process.ended() == 2
-    assert process.lines[-1].endswith("--seconds: an operator's ticket is good for at most 3600")
+    assert process.lines[-1].endswith("--seconds: an operator's token is good for at most 3600")
 
 
 @ensure

@@ -52,7 +52,7 @@ async def test_on_a_terminal_it_survives_a_restart_in_colours(tuleaprt: Tuleaprt
     )
     try:
         await watch.written("missed events of org.tuleap.kanban.3 are lost: position lost")
-        await watch.written("user 1 is back and watches")
+        await watch.written("user 1 is connected again")
         await create(again, 2)
         await watch.written(r"kanban_item:create\x1b\[0m .*2\}")
         watch.transport.write(b"\x03")  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ async def test_nothing_is_missed_when_the_line_is_cut(server: Server, tuleaprt: 
     for artifact_id in (2, 3):
         await create(server, artifact_id)
     line.mend()
-    await watch.written("user 1 is back")
+    await watch.written("user 1 is connected again")
     await create(server, 4)
     await watch.written(r'^\{.*"artifact_id": 4\}')
     assert [it["kwargs"]["data"]["artifact_id"] for it in events(watch)] == [1, 2, 3, 4]
@@ -100,7 +100,7 @@ async def test_nothing_is_missed_when_the_network_dies_without_a_word(
     await create(server, 2)
     await watch.written(r"the connection is lost \(.*ping timeout.*\); connecting again in \d+\.\d seconds")
     await create(server, 3)
-    await watch.written("user 1 is back")
+    await watch.written("user 1 is connected again")
     line.release()
     await create(server, 4)
     await watch.written(r'^\{.*"artifact_id": 4\}')
@@ -182,7 +182,7 @@ async def test_a_session_that_ends_with_its_ticket_is_followed_by_another(tuleap
     try:
         watch = tuleaprt("watch", KANBAN, **place(server))
         await watch.written(r"^org\.tuleap\.error\.token_expired.*; connecting again")
-        await watch.written("user 1 is back and watches")
+        await watch.written("user 1 is connected again")
     finally:
         await server.process.stop("KILL")
 

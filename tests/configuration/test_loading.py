@@ -168,7 +168,7 @@ def test_what_only_a_trial_shows_is_said_with_the_rest_and_where_it_was_given(tm
         "[listen] public: expected endpoint strings of Twisted, "
         "given \"udp:53\": Unknown endpoint type: 'udp'",
         "[listen] debug: expected tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600, "
-        'because whoever connects there is an operator, given "tcp:2"',
+        'because every client there is an operator, given "tcp:2"',
         '[websocket] allowed_origins: expected origins of the form https://host[:port], given "example.com"',
         "[tls] certificate: expected a PEM file, because [listen] public_tls has endpoints, given none",
     ]
@@ -211,7 +211,7 @@ def test_a_key_of_another_kind_is_said_with_the_rest(tmp_path: Path, key: str) -
     _, line = problems(path, {"PRIVATE_KEY": key})
     assert line == (
         "PRIVATE_KEY: expected Tuleap's key, of 32 bytes or more, "
-        "given a key that is none of Tuleap's: a public key, a certificate or a JWK"
+        "given a key of another kind than Tuleap's: a public key, a certificate or a JWK"
     )
 
 

@@ -36,7 +36,7 @@ def test_nothing_is_opened_by_looking(tmp_path: Path) -> None:
 def test_a_debug_endpoint_that_others_can_reach_is_a_fault() -> None:
     ((_, option, expected, given),) = faults(Config(key=KEY, listen=Listen(debug=("tcp:2997",))))
     assert option == "debug"
-    assert "whoever connects there is an operator" in expected
+    assert "every client there is an operator" in expected
     assert given == '"tcp:2997"'
 
 

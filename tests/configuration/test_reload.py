@@ -63,11 +63,11 @@ def test_what_can_change_changes_and_is_named_in_one_line(world: World, log: Log
 
 def test_what_wants_a_restart_is_said_a_line_each_again_and_again(world: World, log: Log) -> None:
     world.next = replace(CONFIG, presence=Presence(grace=1), limits=Limits(max_outbox=5))
-    expected = ["reloaded: limits.max_outbox", "presence.grace has changed, which wants a restart"]
+    expected = ["reloaded: limits.max_outbox", "presence.grace has changed, which needs a restart"]
     world.reload.reload()
     assert log.lines == expected
     world.reload.reload()
-    assert log.lines == [*expected, "reloaded: no option has changed that can", expected[1]]
+    assert log.lines == [*expected, "reloaded: no option has changed that can change at runtime", expected[1]]
 
 
 def test_with_a_mistake_nothing_changes_and_each_is_said(world: World, log: Log) -> None:
@@ -89,7 +89,7 @@ def test_a_key_of_the_environment_is_said_to_stay(world: World, log: Log) -> Non
     world.next = replace(CONFIG, key_is_fixed=True)
     world.reload.reload()
     assert world.keys == []
-    assert "the key is that of PRIVATE_KEY, which wants a restart to change" in log.lines
+    assert "the key is that of PRIVATE_KEY, which needs a restart to change" in log.lines
 
 
 def test_a_secret_that_has_changed_in_its_file_is_followed_and_not_shown(world: World, log: Log) -> None:

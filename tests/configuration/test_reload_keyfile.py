@@ -22,7 +22,7 @@ class Keys:
 
     def change(self, key: bytes, now: float, seconds: float) -> bool:
         if key.startswith(b"ssh-"):
-            raise ConfigError("a key that is none of Tuleap's")
+            raise ConfigError("a key that is another kind than Tuleap's")
         if key == self.newest:
             return False
         self.newest = key

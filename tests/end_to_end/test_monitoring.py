@@ -189,9 +189,9 @@ async def _hang_and_go_on(process: Process) -> None:
     answer = await server.request("GET", "/health/ready")
     assert answer.status == 503
     (problem,) = answer.json["problems"]
-    assert problem.startswith("the probe has not come back for ")
+    assert problem.startswith("the probe has not returned for ")
     assert (await server.request("GET", "/health/live")).status == 200
     process.transport.signalProcess(signal.SIGUSR2)  # type: ignore[union-attr]
-    await process.written("the probe has come back")
+    await process.written("the probe has returned")
     assert (await server.request("GET", "/health/ready")).status == 200
     assert server.tracebacks() == []

@@ -238,7 +238,7 @@ async def test_a_client_behind_nginx_that_never_says_hello_locks_no_other_out(
     silent = [await deferToThread(status_of, nginx, "127.0.0.2") for _ in range(15)]
     newcomer = PythonClient(nginx.url)
     await newcomer.open(ticket())
-    await server.process.written("too many connections without a ticket from 127.0.0.2")
+    await server.process.written("too many connections without a token from 127.0.0.2")
     await newcomer.leave()
     await newcomer.closed
     for connection, _ in silent:

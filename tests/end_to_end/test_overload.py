@@ -182,9 +182,7 @@ async def test_one_address_that_fills_the_room_of_the_unauthenticated_locks_no_n
         flooders += await deferToThread(flood, server.public, FLOODS[stage])
     assert await server.metric("unauthenticated_dropped_total") >= 300
     assert await server.metric("unauthenticated") <= 50
-    named = [
-        it for it in server.process.lines if "too many connections without a ticket from 127.0.0.1" in it
-    ]
+    named = [it for it in server.process.lines if "too many connections without a token from 127.0.0.1" in it]
     assert 1 <= len(named) <= 20
     for flooder in flooders:
         flooder.close()
@@ -209,7 +207,7 @@ async def test_the_client_of_a_proxy_that_fills_the_room_locks_no_other_client_o
         # All addresses of a /64 are one client's.
         flooders += await deferToThread(flood, server.public, of(f"2001:db8:0:1::{number:x}"))
         assert await deferToThread(come_in) == 101
-    await server.process.written("too many connections without a ticket from 2001:db8:0:1::/64")
+    await server.process.written("too many connections without a token from 2001:db8:0:1::/64")
     for flooder in flooders:
         flooder.close()
 

@@ -141,7 +141,7 @@ async def test_a_hangup_changes_limits_and_origins_and_says_what_it_cannot(tmp_p
     )
     assert await hang_up(server, "wants a restart$") == [
         "reloaded: websocket.allowed_origins, limits.max_connections",
-        "websocket.ping_interval has changed, which wants a restart",
+        "websocket.ping_interval has changed, which needs a restart",
     ]
     assert await status(server, "https://tuleap.example.com") == 101
     only = Reader(server.public)
@@ -185,8 +185,8 @@ async def test_a_hangup_takes_a_new_key_at_once_but_not_from_the_environment(
     assert await may_join(server, KEYS[1])
     fixed = await start(PRIVATE_KEY=KEYS[0])
     assert await hang_up(fixed, "PRIVATE_KEY") == [
-        "reloaded: no option has changed that can",
-        "the key is that of PRIVATE_KEY, which wants a restart to change",
+        "reloaded: no option has changed that can change at runtime",
+        "the key is that of PRIVATE_KEY, which needs a restart to change",
     ]
 
 
@@ -196,5 +196,5 @@ async def test_a_key_that_others_may_read_is_warned_of_at_the_start(start: Start
     write_key(path, KEYS[0])
     path.chmod(0o644)
     server = await start(TULEAPRT_REALTIME__KEY_FILE=str(path))
-    (warning,) = [line for line in server.process.lines if "others may use the key" in line]
+    (warning,) = [line for line in server.process.lines if "other users can read the key" in line]
     assert f"{path} has mode 0644" in warning

@@ -190,7 +190,7 @@ async def test_a_renewal_under_load_drops_nobody_and_loses_no_delivery(
         # Half of it, in place.
         (tls.folder / "chain.pem").write_bytes(newer.chain[:-40])
         said: Deferred[object] = tls.server.process.written(
-            "the file is not whole; the certificate in use stays$"
+            "the file is incomplete; the certificate in use stays$"
         )
         while not said.called:
             assert await tls.serial(client) == new.serial

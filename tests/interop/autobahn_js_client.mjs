@@ -30,6 +30,7 @@ function open({ session, url, serializer, ticket, uuid }) {
       authextra: uuid === undefined ? {} : { uuid },
       initial_retry_delay: 0.1,
       retry_delay_growth: 1,
+      max_retries: 1000, // autobahn-js gives up after 15, and a server on a busy machine takes longer to start
     });
     connections.set(session, connection);
     let opened = 0;

@@ -1,4 +1,4 @@
-"""Failures that should not be able to happen."""
+"""Faults of the server."""
 
 import json
 from collections.abc import Callable

@@ -179,7 +179,7 @@ def test_who_holds_most_of_the_room_is_dropped_for_a_newcomer(
     newcomer.connectionLost(Failure(ConnectionDone()))
     assert entrance.unauthenticated.inside == 0
     (line,) = log.lines
-    assert line.endswith(" refused: too many connections without a ticket from 192.168.1.1")
+    assert line.endswith(" refused: too many connections without a token from 192.168.1.1")
 
 
 @pytest.mark.parametrize("path", [b"/ws", b"/"])

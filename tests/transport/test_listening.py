@@ -65,7 +65,7 @@ def test_what_others_could_reach_may_not(description: str) -> None:
 
 
 def test_what_is_no_endpoint_is_named() -> None:
-    with pytest.raises(ConfigError, match="is no endpoint"):
+    with pytest.raises(ConfigError, match="is not an endpoint"):
         listeners(MemoryReactor(), "public", ["udp:53"], Factory())
 
 
@@ -78,7 +78,7 @@ def test_the_log_calls_a_site_a_site() -> None:
 
 
 def test_tls_is_not_spoken_within_tls() -> None:
-    with pytest.raises(ConfigError, match=r"^\[listen\] public_tls: 'ssl:1': TLS is there already"):
+    with pytest.raises(ConfigError, match=r"^\[listen\] public_tls: 'ssl:1': the server adds TLS itself"):
         listeners(MemoryReactor(), "public_tls", ["ssl:1"], Factory())
 
 

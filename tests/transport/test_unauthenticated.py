@@ -39,7 +39,7 @@ def test_one_address_that_fills_the_room_locks_no_newcomer_out() -> None:
     entrance.enter("b1", "203.0.113.10")
     entrance.enter("c1", "")
     assert entrance.gone == ["a1", "a2", "a3", "a4"]
-    assert set(entrance.why) == {"too many connections without a ticket from 203.0.113.9"}
+    assert set(entrance.why) == {"too many connections without a token from 203.0.113.9"}
     assert (entrance.dropped, entrance.unauthenticated.inside) == (4, 3)
 
 
@@ -47,7 +47,7 @@ def test_the_local_clients_of_a_unix_socket_count_as_one() -> None:
     entrance = Door(1)
     entrance.enter("1", "")
     entrance.enter("2", "")
-    assert entrance.why == ["too many connections without a ticket from a Unix socket"]
+    assert entrance.why == ["too many connections without a token from a Unix socket"]
 
 
 def test_the_clients_of_a_proxy_are_told_apart_when_they_are_known() -> None:
@@ -112,7 +112,7 @@ def test_who_is_dropped_for_a_newcomer_goes_at_once_and_with_one_line(
     silent.lose()
     assert server.metrics.dropped == 1
     (line,) = [it for it in log.lines if "too many" in it]
-    assert f"too many connections without a ticket from {HERE}" in line
+    assert f"too many connections without a token from {HERE}" in line
     newcomer.lose()
     server.pass_time(6)
     assert (server.unauthenticated.inside, server.sizes()) == (0, (0, 0, 0))

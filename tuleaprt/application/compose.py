@@ -48,7 +48,7 @@ from tuleaprt.wamp.replay import GET_EVENTS, get_events
 from tuleaprt.wamp.router import Router
 
 MAX_IN_DELIVERY = 10_000
-"""Publications that may be on their way to slow subscribers, even where there is no history."""
+"""Publications that may be queued for slow subscribers, even without an event history."""
 
 
 def compose(
@@ -60,10 +60,11 @@ def compose(
     credentials: str | None = None,
     log: Log | None = None,
 ) -> TuleaprtService:
-    """``read`` gives the configuration anew; ``credentials``: the folder where systemd keeps them.
+    """Build the server. ``read`` reads the configuration again; ``credentials`` is systemd's credentials
+    folder.
 
     Raises:
-        ConfigError: an endpoint, an origin, a proxy or a certificate cannot be understood, or must not be.
+        ConfigError: an endpoint, an origin, a proxy or a certificate is wrong or not allowed.
     """
     metrics = PrometheusMetrics()
     faults = Faults(metrics)
@@ -184,7 +185,7 @@ def compose(
     live.follow("log.format", (lambda _: None) if log is None else log.apply)
     metrics.watch(
         "log_lines_lost",
-        "Lines of the log that could not be written.",
+        "Log lines that could not be written.",
         lambda: 0 if log is None else log.lost,
     )
     return made
@@ -211,7 +212,7 @@ def _background(
     credentials: str | None,
     log: Log | None,
 ) -> list[KeyFile | Reload]:
-    """What follows the key and the configuration."""
+    """The parts that watch the key file and the configuration."""
 
     def began() -> None:
         notify.reloading()

@@ -33,7 +33,7 @@ from tuleaprt.web.private import (
 from tuleaprt.web.site import BoundedSite, PrivateSite
 
 IDLE_HTTP_SECONDS = 60
-"""How long Tuleap may keep a connection to the private site without a request on it."""
+"""How long a connection to the private site may stay open without a request."""
 
 
 def private_site(
@@ -46,7 +46,7 @@ def private_site(
     faults: Faults,
     live: Live,
 ) -> PrivateSite:
-    """Where Tuleap posts, and administrators ask."""
+    """The site for Tuleap's posts and for administrators."""
     gate = OperatorGate(authenticator, clock=reactor, audit=audit)
     message = MessageResource(relay.accept, secret=config.post_secret, metrics=metrics, faults=faults)
     site = PrivateSite(
@@ -76,7 +76,7 @@ def public_endpoint(
     live: Live,
     scheme: str | None = None,
 ) -> EntranceFactory:
-    """Where browsers connect. ``scheme`` is that of their pages' origin, if it is known."""
+    """Serves browsers. ``scheme`` is that of their pages, if it is known."""
 
     def allows(origins: Collection[str]) -> Allows:
         return partial(origin_is_allowed, allowed=allowed_origins(origins), scheme=scheme)
@@ -94,7 +94,7 @@ def public_endpoint(
         site=BoundedSite(
             {},
             clock=reactor,
-            timeout=None,  # the entrance has one
+            timeout=None,  # the entrance limits the time
             max_body=0,
             faults=connections.faults,
             closes=True,
@@ -109,7 +109,7 @@ def public_endpoint(
 def public_tls_endpoint(
     config: Config, reactor: Any, connections: Connections, router: Router, live: Live
 ) -> tuple[EntranceFactory, IProtocolFactory]:
-    """Where browsers connect over TLS: the entrance, and what is to listen.
+    """Serves browsers over TLS. Returns the entrance, and the factory to listen with.
 
     Raises:
         ConfigError: the certificate cannot be used.
@@ -121,7 +121,7 @@ def public_tls_endpoint(
 def rawsocket_endpoint(
     config: Config, connections: Connections, router: Router, live: Live
 ) -> RawSocketFactory:
-    """Where programs connect."""
+    """Serves programs over RawSocket."""
     return RawSocketFactory(
         connections, router, config.websocket, unauthenticated=_unauthenticated(config, connections, live)
     )
@@ -130,7 +130,7 @@ def rawsocket_endpoint(
 def debug_endpoint(
     config: Config, reactor: Any, connections: Connections, router: Router, live: Live
 ) -> EntranceFactory:
-    """Where tools that know no tickets are operators. No web page is."""
+    """Serves debug tools without tokens, as operators. Web pages are refused."""
     router = replace(router, anonymous=ANONYMOUS_OPERATOR)
     unauthenticated = _unauthenticated(config, connections, live)
     websockets = WebSocketFactory(connections, router, config.websocket, allows=lambda origin, host: False)

@@ -1,9 +1,8 @@
-"""The server's look at itself: a record of its own, through journal, relay and fan-out to an outlet.
+"""Health checks: a probe through the whole server, and readiness.
 
-That outlet is this. Its subscription is in no map of subscriptions, so that no topic, pattern or procedure
-leads anybody to it; history does not keep it, and it is not counted as traffic.
-
-Whether posts and clients may be sent here.
+The probe is an input. It passes the journal, the relay and the fan-out, and returns to this module, which
+acts as its own subscriber. Its subscription is not in the broker, so no topic, pattern or procedure
+reaches it. The event history does not keep it, and the metrics do not count it.
 """
 
 import math
@@ -29,9 +28,10 @@ from tuleaprt.wamp.publication import Publication
 
 
 class Readiness:
-    """``probe`` says what is wrong with the way from a post to a client; None: nothing.
+    """Whether the server is ready for posts and clients. ``probe`` returns what is wrong with the probe, or
+    None.
 
-    The key is loaded, or there is no server.
+    The key needs no check: without it, the server does not start.
     """
 
     def __init__(self, probe: Callable[[], str | None]) -> None:
@@ -40,7 +40,7 @@ class Readiness:
         self.is_stopping = False
 
     def problems(self) -> list[str]:
-        """For a person, a line each; none: it is ready."""
+        """What prevents readiness, one line for each reason. An empty list: the server is ready."""
         found = [
             "shutting down" if self.is_stopping else None,
             None if self.is_listening or self.is_stopping else "not listening",
@@ -55,16 +55,18 @@ INTERVAL = 10
 """Seconds between two probes."""
 
 PATIENCE = 10
-"""After so many seconds a probe that is not back hangs."""
+"""A probe that has not returned after this many seconds has failed."""
 
-NOT_YET = "the probe has not come back yet"
+NOT_YET = "the probe has not returned yet"
 
 
 class Probe:
-    """Owns the delayed call of the next one. ``run`` runs a coroutine; ``on_ok`` is called at each return."""
+    """Sends probes, and owns the delayed call of the next one. ``run`` starts a coroutine. ``on_ok`` is
+    called at each return.
+    """
 
     log = Logger()
-    # Of a session, to its subscription and the fan-out. No session of a realm has the id 0.
+    # Attributes of a subscriber, for the broker and the fan-out. No session of a realm has the id 0.
     id = 0
     identity = Identity(
         user_id=0, role=Role.USER, groups=frozenset(), topics=frozenset(), exp=math.inf, expires_at=math.inf
@@ -90,24 +92,24 @@ class Probe:
         self._faults = faults
         self._subscription = Subscription(0, TOPIC, Match.EXACT, clock.seconds())
         self._subscription.subscribers[self] = None
-        # Other nodes read their own probes in the same journal.
+        # Nodes that share a journal ignore each other's probes.
         self._node = secrets.token_hex(8)
         self._numbers = count(1)
         self._awaited = ""
         self._sent_at = 0.0
         self._since: float | None = None
-        """When the first was sent of those that are not back."""
+        """When the first probe was sent that has not returned."""
         self._failure = ""
         self._is_appending = False
         self._reported: str | None = None
         self._call: Any = None
         self.on_ok: Callable[[], object] = lambda: None
         self.last_ok: float | None = None
-        """When it last came back, in seconds by the clock."""
+        """When a probe has returned last, in seconds of the clock."""
         relay.follow_probes(self._echo)
 
     def start(self) -> None:
-        """Send the first one now: it is back before a request can be read that asks."""
+        """Send the first probe now. It returns before the first request can be read."""
         self._tick(self._clock.seconds())
 
     def stop(self) -> None:
@@ -116,15 +118,15 @@ class Probe:
             self._call = None
 
     def problem(self) -> str | None:
-        """What is wrong, for a person."""
+        """What is wrong, in words; None: nothing."""
         if self._failure:
             return f"the probe has failed: {self._failure}"
         waited = 0.0 if self._since is None else self._clock.seconds() - self._since
         if waited >= PATIENCE:
-            return f"the probe has not come back for {waited:.0f} s"
+            return f"the probe has not returned for {waited:.0f} s"
         return NOT_YET if self.last_ok is None else None
 
-    # What the fan-out calls.
+    # Called by the fan-out.
 
     @property
     def outlet(self) -> "Probe":
@@ -137,19 +139,19 @@ class Probe:
             self._awaited, self._failure, self._since, self.last_ok = "", "", None, now
             if self._reported is not None:
                 self._reported = None
-                self.log.info("the probe has come back", event="probe.ok")
+                self.log.info("the probe has returned", event="probe.ok")
             self.on_ok()
 
     def close(self, end: End, detail: str = "") -> None:
         self._failure = f"its receiver was closed: {end}"
 
-    # Its own.
+    # Internal.
 
     def _tick(self, due: float) -> None:
         now = self._clock.seconds()
         self._metrics.reactor_lag(now - due)
         self._call = self._clock.callLater(INTERVAL, partial(self._tick, now + INTERVAL))
-        # One that hangs in the journal is still in there; more of them would wait behind it.
+        # A probe that the journal has not accepted is still waiting there. More of them would wait behind it.
         if not self._is_appending:
             self._send()
         problem = self.problem()
@@ -170,7 +172,7 @@ class Probe:
         try:
             await self._relay.probe(token)
         except JournalUnavailable:
-            self._failure = "the journal does not take it"
+            self._failure = "the journal does not accept it"
         except Exception:
             self._faults.record("journalling a probe")
             self._failure = "the journal has failed"
@@ -178,7 +180,7 @@ class Probe:
             self._is_appending = False
 
     def _echo(self, token: str, id: int) -> None:
-        """The journal has handed a probe back."""
+        """The journal has returned a probe."""
         kwargs = {"probe": token}
         publication = Publication(id=id, topic=TOPIC, kwargs=kwargs, view=lambda groups, user_id: kwargs)
         self._deliver(Dispatch(publication, self._subscription, is_counted=False))

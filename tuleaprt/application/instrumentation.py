@@ -1,6 +1,5 @@
-"""Authentications, refreshes and reads of the history, counted by their result around those who do them.
-
-What there is at the moment, for the page of metrics: whoever knows it is asked when the page is read.
+"""Counts around parts that do not count themselves, and gauges that are read from their owners at each
+scrape.
 """
 
 from collections.abc import Callable, Collection
@@ -16,7 +15,7 @@ from tuleaprt.wamp.realm import Member, Realm
 
 
 class CountedAuthenticator:
-    """An Authenticator that asks another one."""
+    """Counts the results of another Authenticator."""
 
     def __init__(self, authenticator: Authenticator, metrics: Metrics) -> None:
         self._authenticator = authenticator
@@ -36,12 +35,12 @@ class CountedAuthenticator:
 
 
 def counted_refresh(refresh: Procedure, metrics: Metrics) -> Procedure:
-    """Prolonging a session, counted."""
+    """Counts token refreshes by their result."""
     return _counted(refresh, metrics.refreshed, lambda result: "accepted")
 
 
 def counted_history_read(get_events: Procedure, metrics: Metrics) -> Procedure:
-    """Asking for what was missed, counted."""
+    """Counts reads of the event history by their result."""
     return _counted(
         get_events,
         metrics.history_read,
@@ -69,7 +68,7 @@ def watch(
     realm: Realm,
     campaigns: Campaigns,
 ) -> None:
-    """``unauthenticated_limits``: one for each entrance."""
+    """Register the gauges. There is one unauthenticated limit for each kind of endpoint."""
     subscriptions = realm.broker.subscriptions
     metrics.watch("connections", "WebSockets and RawSockets open.", lambda: len(connections.open))
     metrics.watch(
@@ -81,4 +80,4 @@ def watch(
     metrics.watch("subscriptions", "Subscriptions of all sessions.", lambda: subscriptions.subscribers)
     metrics.watch("topics", "Topics with a history.", lambda: realm.history.topics)
     metrics.watch("campaigns", "Test campaigns remembered.", lambda: len(campaigns))
-    metrics.watch("outbox_bytes", "Bytes that wait for readers.", lambda: connections.backpressure.total)
+    metrics.watch("outbox_bytes", "Bytes in the outbound queues.", lambda: connections.backpressure.total)

@@ -1,4 +1,4 @@
-"""The service that twistd runs: it listens, and stops in an order that loses as little as it can."""
+"""The service that twistd runs: the order in which the server starts and stops."""
 
 import gc
 import math
@@ -24,10 +24,10 @@ from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.web.site import BoundedSite
 
 FLUSH_SECONDS = 2
-"""How long a stop waits, at most, for posts that are under way, and then for what is queued to be sent."""
+"""The longest time that a stop waits for posts in progress, and then for queued events."""
 
 GARBAGE_THRESHOLDS = (10_000, 10, 10)
-"""Python looks for cycles when so many more objects were made than freed; by default it is 700."""
+"""The garbage collector runs when this many more objects were made than freed. Python's default is 700."""
 
 
 def not_started(problems: Iterable[str]) -> SystemExit:
@@ -35,11 +35,11 @@ def not_started(problems: Iterable[str]) -> SystemExit:
 
 
 class TuleaprtService(Service):
-    """Starts listening, and stops in an order that loses as little as it can, within ``drain`` seconds.
+    """Starts listening, and stops within ``drain`` seconds.
 
-    Stopping: first browsers cannot connect any more; then what is queued is sent, and each browser is told to
-    come back (1012), many of them over the time that is left; when all are gone, the posts that are under way
-    are answered, and no more are taken.
+    The stop first closes the endpoints for clients. Then it sends what is queued, and closes the clients
+    (1012), in batches over the time that is left. When all are closed, it answers the posts in progress,
+    and takes no more.
     """
 
     name = "tuleaprt"
@@ -77,14 +77,14 @@ class TuleaprtService(Service):
         probe.on_ok = self._is_well
 
     def setServiceParent(self, parent: Any) -> None:
-        # twistd asks its application for the observer when all services are made, and before it logs.
+        # twistd asks its application for the log observer when all services are made, before it logs.
         # The option --logger takes precedence.
         if self._log is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
-        """Listen, with the rights that twistd was started with; exits when that fails."""
+        """Listen, while the process may still have root's rights. Exits if an endpoint fails."""
         super().privilegedStartService()
         problems: list[str] = []
 
@@ -95,14 +95,15 @@ class TuleaprtService(Service):
             listening = listener.endpoint.listen(listener.factory)
             listening.addCallback(self._listening, listener)
             listening.addErrback(failed, listener)
-        # Of the endpoints that a server has, none takes its time to fail.
+        # All endpoints of a server fail at once or not at all.
         if problems:
             raise not_started(problems)
 
     def startService(self) -> None:
         super().startService()
-        # Each look walks over all that thousands of connections and the history consist of, and what a post
-        # leaves behind has no cycles. What is there now stays to the end.
+        # A collection walks over thousands of connections and the event history, and posts leave no cycles
+        # behind.
+        # Objects that exist now stay until the end.
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         self.raise_file_limit()
@@ -112,21 +113,21 @@ class TuleaprtService(Service):
         self._reactor.callWhenRunning(self._running)
 
     def _running(self) -> None:
-        """A signal that comes before this is Twisted's to answer, so nobody is told before it."""
+        """Announce readiness. Before this, signals are handled by Twisted."""
         self._exit_with_0()
         self._probe.start()
         self._notify.ready()
         self.log.info("tuleaprt is ready")
 
     def raise_file_limit(self) -> None:
-        """Let as many connect as the connections takes, or say that they cannot."""
+        """Raise the limit of open files for all connections, or log that it is too low."""
         open_to_clients = {it.name for it in self._listeners} & self._unauthenticated_limits.keys()
         unauthenticated = sum(self._unauthenticated_limits[name].most for name in open_to_clients)
         wanted = self._connections.max_connections + unauthenticated + OTHER_FILES
         if (files := file_limit_for(wanted)) < wanted:
             self.log.emit(
                 LogLevel.warn,
-                "only {files} files may be open, and [limits] max_connections and max_unauthenticated want "
+                "only {files} files may be open, but [limits] max_connections and max_unauthenticated need "
                 "{wanted}",
                 files=files,
                 wanted=wanted,
@@ -148,11 +149,11 @@ class TuleaprtService(Service):
         last = min(FLUSH_SECONDS, self._drain / 4)
         await self._flush()
         await self._connections.shut_down(max(0, end - last - self._reactor.seconds()))
-        # Tuleap waits five seconds, so its port is open until there is nobody left to wait for.
+        # Tuleap waits five seconds, so its endpoint stays open until all clients are closed.
         for listener, port in self._ports:
             if listener.name == "private":
                 if IReadDescriptor.providedBy(port):
-                    # Who has connected already would be reset.
+                    # Accept connections that wait already. They would be reset otherwise.
                     port.doRead()
                 await maybeDeferred(port.stopListening)
         await self._site.drain(last)
@@ -168,7 +169,7 @@ class TuleaprtService(Service):
             self._log.sum_up(self._reactor.seconds())
 
     def _flush(self) -> Deferred[None]:
-        """Fires when what is queued has been sent, or that takes too long."""
+        """Fires when everything that is queued has been sent, or after the longest wait."""
         flushed: Deferred[None] = Deferred()
 
         def done() -> None:
@@ -182,7 +183,7 @@ class TuleaprtService(Service):
         return flushed
 
     def _exit_with_0(self) -> None:
-        """On SIGTERM and SIGQUIT, which would end the process otherwise; a second one ends it at once."""
+        """Stop in order on SIGTERM and SIGQUIT. A second signal ends the process at once."""
 
         def stop(number: int, frame: object) -> None:
             signal.signal(number, signal.SIG_DFL)
@@ -197,7 +198,7 @@ class TuleaprtService(Service):
         if listener.is_open:
             self.log.emit(
                 LogLevel.warn,
-                "{name} IS OPEN: WHOEVER CONNECTS TO {address} WITHOUT A TICKET IS AN OPERATOR",
+                "{name} IS OPEN: EVERY CLIENT THAT CONNECTS TO {address} IS AN OPERATOR",
                 name=listener.name,
                 address=address(port),
             )

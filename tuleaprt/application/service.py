@@ -27,10 +27,10 @@ class Options(UsageOptions):
     ]
 
 
-def makeService(  # the name that twistd calls
+def makeService(  # twistd's name for it
     options: Mapping[str, Any], reactor: Any = None, environment: Mapping[str, str] = os.environ
 ) -> Service:
-    """The whole server, not yet listening. Exits with one line for each problem of the configuration."""
+    """The server, not listening yet. Exits with one line for each problem of the configuration."""
     if reactor is None:
         from twisted.internet import reactor
     path = options["config"]
@@ -38,7 +38,7 @@ def makeService(  # the name that twistd calls
     def read() -> Config:
         return load(Path(path) if path else None, environment)
 
-    # Of twistd; a test has none.
+    # Only twistd sets ``parent``.
     twistd = getattr(options, "parent", None)
     try:
         config = read()

@@ -1,8 +1,7 @@
-"""TLS by the server itself: the certificate of ``[tls]``, and its renewal while the server runs.
+"""TLS: the certificate of ``[tls]``, and its renewal while the server runs.
 
-The files are looked at when a connection comes. A new certificate is for new connections; those that are open
-go on with theirs. Whatever is wrong with new files leaves the certificate in use where it is: a client had
-rather have one that still holds for some days than none.
+The files are checked when a client connects. A new certificate is used for new connections. If the new
+files are wrong, the certificate in use stays: it may be valid for some days more.
 """
 
 import re
@@ -27,10 +26,12 @@ from tuleaprt.configuration.options import Tls
 from tuleaprt.errors import ConfigError
 
 LOOK_SECONDS = 1
-"""How often the files are looked at, at most; a file that has changed since is taken to be unfinished."""
+"""The shortest time between two checks of the files. A file that changed less than this ago may be
+incomplete.
+"""
 
 WARNED_AHEAD, WARNED_EVERY = timedelta(days=14), timedelta(days=1).total_seconds()
-"""How long before a certificate ends that is said, and how often (seconds)."""
+"""How long before its end an expiring certificate is logged, and how often (seconds)."""
 
 _BLOCK = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----$.*?^-----END \1-----$", re.DOTALL | re.MULTILINE)
 _DASHES = re.compile(rb"^-", re.MULTILINE)
@@ -41,7 +42,7 @@ State = tuple[tuple[int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the files have held, ready for connections."""
+    """The content of the files, ready for connections."""
 
     context: SSL.Context
     name: str
@@ -50,36 +51,36 @@ class Certificate:
 
 
 def over_tls(factory: IProtocolFactory, files: Tls, clock: IReactorTime) -> TLSMemoryBIOFactory:
-    """The same factory, spoken to over TLS.
+    """The factory, wrapped in TLS.
 
     Raises:
-        ConfigError: there is no certificate that could be used.
+        ConfigError: there is no certificate that can be used.
     """
     return TLSMemoryBIOFactory(CertificateFiles(files, clock), False, factory, clock)
 
 
 def read(files: Tls, now: float) -> Certificate:
-    """Read the files; ``now`` in seconds since the epoch.
+    """Read the files. ``now`` is in seconds since the epoch.
 
     Raises:
         ConfigError: one line with the option, the file and the reason.
     """
     if not files.certificate:
-        raise ConfigError("[tls] certificate: [listen] public_tls wants one")
+        raise ConfigError("[tls] certificate: [listen] public_tls needs one")
     pem = _pem("certificate", files.certificate)
     try:
-        # Any: Twisted's annotations name pyOpenSSL's own class, which pyOpenSSL has deprecated for this one.
+        # Any: Twisted's annotations name a deprecated class of pyOpenSSL.
         chain: list[Any] = list(x509.load_pem_x509_certificates(pem))
         first = chain[0]
-        # What of it is broken is seen when it is looked at, not before.
+        # A broken part of the certificate raises when it is read.
         since, until = first.not_valid_before_utc, first.not_valid_after_utc
         name, serial, public_key = _name(first), first.serial_number, first.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise _wrong("certificate", files.certificate, "this is no certificate in PEM") from None
+        raise _wrong("certificate", files.certificate, "the file is not a certificate in PEM") from None
     key_option, key_file = ("key", files.key) if files.key else ("certificate", files.certificate)
     key = _key(key_option, key_file, pem if not files.key else _pem("key", files.key))
     if key.public_key() != public_key:
-        raise _wrong(key_option, key_file, "the key is not that of the first certificate")
+        raise _wrong(key_option, key_file, "the key does not belong to the first certificate")
     today = datetime.fromtimestamp(now, UTC)
     if not since <= today < until:
         raise _wrong(
@@ -100,7 +101,7 @@ def read(files: Tls, now: float) -> Certificate:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class CertificateFiles:
-    """Begins each TLS connection, with what the files held when they were last good."""
+    """Starts each TLS connection with the certificate that was good last."""
 
     log = Logger()
 
@@ -109,7 +110,7 @@ class CertificateFiles:
         self._paths = [Path(it) for it in (files.certificate, files.key) if it]
         self._clock = clock
         self._looked_at = now = clock.seconds()
-        # Before they are read: what changes meanwhile is seen the next time.
+        # Taken before reading, so that a change during the reading is noticed.
         self._state = _state(self._paths)
         self._problem = ""
         self._take(read(files, now), now)
@@ -119,7 +120,7 @@ class CertificateFiles:
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Called by Twisted for each connection."""
         now = self._clock.seconds()
-        # The system's clock may be set back.
+        # The system's clock may have been set back.
         if abs(now - self._looked_at) >= LOOK_SECONDS:
             self._looked_at = now
             self._look(now)
@@ -130,7 +131,7 @@ class CertificateFiles:
         if state is not None and state == self._state:
             self._problem = ""
         elif state is None or not 0 <= now - max(it[0] for it in state) / 1e9 < LOOK_SECONDS:
-            # Files that were found wrong are read again, even if they look the same.
+            # Files that were wrong are read again even if they look the same.
             try:
                 self._take(read(self._files, now), now)
             except ConfigError as error:
@@ -168,14 +169,14 @@ class CertificateFiles:
 
 
 def _pem(option: str, name: str) -> bytes:
-    """The file, in lines that end as on Unix, if all that it begins is there to the end."""
+    """The file with Unix line ends, if each block in it is complete."""
     try:
         pem = Path(name).read_bytes().replace(b"\r\n", b"\n")
     except OSError as error:
         raise _wrong(option, name, error.strerror or str(error)) from None
-    # The end of a block that is cut off is passed over by some readers, and with it a part of the chain.
+    # Some readers skip an incomplete block, and with it a part of the chain.
     if _DASHES.search(_BLOCK.sub(b"", pem)):
-        raise _wrong(option, name, "the file is not whole")
+        raise _wrong(option, name, "the file is incomplete")
     return pem
 
 
@@ -183,24 +184,24 @@ def _key(option: str, name: str, pem: bytes) -> Any:
     try:
         return load_pem_private_key(pem, None)
     except TypeError:
-        raise _wrong(option, name, "the key wants a password; it must be there without") from None
+        raise _wrong(option, name, "the key has a password; it must have none") from None
     except (ValueError, UnsupportedAlgorithm):
         raise _wrong(option, name, "there is no private key in PEM") from None
 
 
 def _name(certificate: x509.Certificate) -> str:
-    """The subject, or the names that it is for if it has none."""
+    """The subject, or the names of a certificate without one."""
     if text := certificate.subject.rfc4514_string():
         return text
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return "nobody"
+        return "no name"
     return ", ".join(names.get_values_for_type(x509.DNSName))
 
 
 def _state(paths: Iterable[Path]) -> State | None:
-    """None if one of them cannot be looked at."""
+    """None: one of the files cannot be read."""
     try:
         found = [path.stat() for path in paths]
     except OSError:
@@ -220,7 +221,7 @@ def _date(when: datetime) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """OpenSSL's own words."""
+    """The text of OpenSSL."""
     return ", ".join(it[-1] for it in error.args[0]) if isinstance(error, SSL.Error) else str(error)
 
 

@@ -1,6 +1,6 @@
-"""Reading what a server answers: the shape is checked before anything is taken from it.
+"""Reading the answers of a server, and writing texts safely to a terminal.
 
-What is written where somebody reads it: safe for a terminal, in colours where there are any.
+The shape of an answer is checked before any part of it is used.
 """
 
 import os
@@ -15,31 +15,31 @@ DIM, CYAN, BOLD = "2", "36", "1"
 
 
 class Screen:
-    """Lines of a stream. Colours only on a terminal, and not with NO_COLOR (no-color.org)."""
+    """Writes lines to a stream. Colours are used only on a terminal, and not with NO_COLOR (no-color.org)."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_colourful = stream.isatty() and not os.environ.get("NO_COLOR")
 
     def line(self, text: str) -> None:
-        """Write it now, so that whoever reads a pipe has it now."""
+        """Write the line and flush it, so that the reader of a pipe receives it now."""
         print(text, file=self._stream, flush=True)
 
     def coloured(self, text: str, colour: str) -> str:
-        """The text, safe and in a colour."""
+        """The text, escaped and in a colour."""
         safe = printable(text)
         return f"\x1b[{colour}m{safe}\x1b[0m" if self._is_colourful else safe
 
 
 def printable(text: str) -> str:
-    """The text, with everything escaped that could move a cursor, colour a screen or turn writing around."""
+    """The text with all characters escaped that control a terminal or the direction of writing."""
     return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
 
 
 T = TypeVar("T")
 
 SHOWN = 300
-"""How many characters of an answer that cannot be read are shown."""
+"""The most characters of an unreadable answer that are shown."""
 
 
 def shortened(text: str) -> str:
@@ -48,10 +48,10 @@ def shortened(text: str) -> str:
 
 
 def read(value: Any, shape: type[T], of: str) -> T:
-    """The value as this type; ``of`` names what was asked.
+    """The value as this type. ``of`` names the request for the error.
 
     Raises:
-        InvalidAnswer: it has another shape.
+        InvalidAnswer: the value has another shape.
     """
     try:
         return msgspec.convert(value, shape)
@@ -78,4 +78,4 @@ def read_json(text: str, shape: type[T], of: str) -> T:
         return msgspec.json.decode(text, type=shape)
     except (msgspec.MsgspecError, RecursionError) as error:
         came = f" ({shortened(text.strip())})" if text.strip() else ""
-        raise InvalidAnswer(f"{of} answers what tuleaprt does not: {shortened(str(error))}{came}") from None
+        raise InvalidAnswer(f"{of} does not answer as tuleaprt does: {shortened(str(error))}{came}") from None

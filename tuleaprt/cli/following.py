@@ -1,4 +1,4 @@
-"""Following a topic over any number of sessions, and missing nothing (docs/wamp.rst, "What was missed")."""
+"""Follows a topic over several sessions without missing an event (docs/wamp.rst)."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from tuleaprt.errors import InvalidAnswer
 from tuleaprt.tuleap.topics import room_id
 
 REMEMBERED = 10_000
-"""How many of the last publications are known again when they come once more."""
+"""How many recent publications are remembered, to show none of them twice."""
 
 HISTORY = "wamp.subscription.get_events"
 
@@ -23,7 +23,7 @@ class _Details(msgspec.Struct):
 
 
 class _Row(msgspec.Struct):
-    """One event of an answer of the history."""
+    """One event in an answer of the event history."""
 
     publication: int
     details: _Details
@@ -32,7 +32,7 @@ class _Row(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    """An answer of the history, without its events."""
+    """An answer of the event history without its events."""
 
     position: int
     position_lost: bool = False
@@ -43,7 +43,7 @@ History = Callable[..., Awaitable[tuple[list[_Row], _Page]]]
 
 
 class Event(NamedTuple):
-    """One EVENT, or one of the history."""
+    """One event, live or from the event history."""
 
     publication: int
     topic: str
@@ -52,13 +52,13 @@ class Event(NamedTuple):
 
 
 class Known:
-    """The last publications that were shown. Several subscriptions may bring the same."""
+    """The publications that were shown last. Several subscriptions may deliver the same publication."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[int, None] = OrderedDict()
 
     def is_new(self, publication: int) -> bool:
-        """Whether it was not known; now it is."""
+        """Whether the publication was not shown before. It counts as shown now."""
         if publication in self._ids:
             return False
         self._ids[publication] = None
@@ -68,9 +68,9 @@ class Known:
 
 
 class Following:
-    """One topic or prefix: where in its history the reader is.
+    """One topic or prefix, and the position in its event history.
 
-    ``show`` gets each event once; ``lost`` is called when events are missing and cannot be had any more.
+    ``show`` is called once for each event. ``lost`` is called when events are missing for good.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class Following:
         self._is_live = False
 
     async def subscribe(self, session: Session) -> None:
-        """Subscribe, and show first what was missed since the last session.
+        """Subscribe, and first show the events since the last session.
 
         Raises:
-            ApplicationError: the server does not allow it, or the session has ended meanwhile.
-            InvalidAnswer: what the server answers cannot be read.
+            ApplicationError: the server refuses, or the session has ended.
+            InvalidAnswer: an answer cannot be read.
             Unreachable: the server does not answer.
         """
         self._early, self._is_live = [], False
@@ -130,7 +130,7 @@ class Following:
                 self._position = page.position
                 return
             if self._position == before:
-                raise InvalidAnswer(f"{HISTORY} answers that there are more events, and gives none")
+                raise InvalidAnswer(f"{HISTORY} says that there are more events, and sends none")
 
     def _received(self, /, *args: Any, details: EventDetails, **kwargs: Any) -> None:
         event = Event(details.publication, details.topic or self.topic, list(args), kwargs)
@@ -141,7 +141,7 @@ class Following:
 
     def _take(self, event: Event) -> None:
         if room_id(event.topic) is not None:
-            # Meta events are in no history.
+            # Meta events are not in the event history.
             self._position = event.publication
         if self._known.is_new(event.publication):
             self._show(event)

@@ -1,6 +1,6 @@
-"""``tuleaprt check-config``: whether the server would start, and with what.
+"""``tuleaprt check-config``: checks whether the server would start, and prints the effective configuration.
 
-``tuleaprt version``: what to say in a report of a bug.
+``tuleaprt version``: prints the versions for a bug report.
 """
 
 import argparse
@@ -23,10 +23,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "check-config",
-        help="say whether the server would start, and with what",
+        help="check whether the server would start, and print the effective options",
         description="Check the configuration, the environment (TULEAPRT_…) and the key as the server does"
-        " when it starts. Print all options as they are then, without secrets; or print what is wrong, one"
-        " line each, and exit with 1.",
+        " when it starts. Print the effective options without secrets, or the problems, one"
+        " line each, with exit status 1.",
     )
     parser.add_argument(
         "config",

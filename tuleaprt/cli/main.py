@@ -1,10 +1,10 @@
-"""The command line: what there is, and what becomes of an error.
+"""The command line: its commands and its exit statuses.
 
 ====  ===================================================================
-0     done, or the reader of the output has had enough
-1     what was asked for failed: refused, unreachable, a bad configuration
-2     the command line cannot be understood
-70    a mistake in tuleaprt (sysexits.h: EX_SOFTWARE)
+0     done, or the reader of the output has closed it
+1     the command has failed: refused, unreachable, wrong configuration
+2     wrong usage
+70    a fault of tuleaprt (sysexits.h: EX_SOFTWARE)
 130   Ctrl-C
 ====  ===================================================================
 """
@@ -25,13 +25,13 @@ COLUMNS = 96
 INTERNAL_ERROR, INTERRUPTED = 70, 130
 
 EPILOG = (
-    "exit status: 0 done, 1 what was asked for failed, 2 wrong usage, 130 Ctrl-C,"
-    f" 70 a mistake in tuleaprt ({DEBUG}=1 shows where)"
+    "exit status: 0 done, 1 the command failed, 2 wrong usage, 130 Ctrl-C,"
+    f" 70 a fault of tuleaprt ({DEBUG}=1 shows where)"
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the arguments (without the program's name) say; the exit status."""
+    """Run the command in ``argv`` (without the program's name), and return the exit status."""
     is_debugging = bool(os.environ.get(DEBUG))
     try:
         if not is_debugging:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends.
+        # Python flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except TuleaprtError as error:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _silence() -> None:
-    """Libraries have nothing to say here; what matters comes as an exception."""
+    """Silence the logs and warnings of libraries. Errors arrive as exceptions."""
     from twisted.logger import globalLogBeginner
 
     warnings.simplefilter("ignore")
@@ -68,10 +68,10 @@ def _silence() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Twisted and Autobahn take their time to be imported, and Ctrl-C must be quiet meanwhile.
+    # Importing Twisted and Autobahn takes time, and Ctrl-C must be handled meanwhile.
     from tuleaprt.cli import installation, post, sessions, token, watch
 
-    parser = _Parser(prog="tuleaprt", description="See and direct the real-time server of Tuleap.")
+    parser = _Parser(prog="tuleaprt", description="Watch and manage Tuleap's real-time server.")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (token, watch, post, sessions, installation):
         command.add(commands)
@@ -79,14 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """What holds for all commands, and commands of commands."""
+    """What all commands and subcommands share."""
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, epilog=EPILOG, **keywords)
 
 
 class _Formatter(argparse.HelpFormatter):
-    """The same everywhere, however wide the terminal is."""
+    """The same width on every terminal."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=COLUMNS)

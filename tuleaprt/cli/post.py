@@ -1,7 +1,4 @@
-"""One request to the private site.
-
-``tuleaprt post``: what Tuleap does when something has changed.
-"""
+"""``tuleaprt post``: posts a message as Tuleap does. Also requests to the private site in general."""
 
 import argparse
 import http.client
@@ -24,11 +21,11 @@ TIMEOUT_SECONDS = 30
 """For the connection, and then for the whole answer."""
 
 MAX_BODY = 1024 * 1024
-"""Bytes of an answer."""
+"""The longest answer, in bytes."""
 
 
 class Answer(NamedTuple):
-    """Status, its name, and the body as text."""
+    """Status, reason phrase, and the body as text."""
 
     status: int
     reason: str
@@ -36,12 +33,12 @@ class Answer(NamedTuple):
 
 
 def request(url: str, method: str, path: str, *, bearer: str = "", body: bytes | None = None) -> Answer:
-    """Ask the site at ``url`` once, as Tuleap does: JSON, if there is a body.
+    """Send one request to the site at ``url``. A body is sent as JSON.
 
     Raises:
-        Unreachable: no server answers there in time, or not in HTTP.
-        InvalidAnswer: the body is too long, or is cut off.
-        CommandFailed: it is not the URL of a site.
+        Unreachable: no server answers in time, or not in HTTP.
+        InvalidAnswer: the body is too long, or incomplete.
+        CommandFailed: the URL is wrong.
     """
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     if body is not None:
@@ -73,17 +70,17 @@ def _body(response: http.client.HTTPResponse, url: str) -> str:
 
 @contextmanager
 def _deadline(connection: socket.socket, url: str) -> Iterator[None]:
-    """Cut the connection when the time is over: a timeout of the socket counts from each byte anew.
+    """Close the connection when the time is over. A socket's timeout would begin again at each byte.
 
     Raises:
-        Unreachable: it has been cut.
+        Unreachable: the time was over.
     """
     is_late = Event()
 
     def cut() -> None:
         is_late.set()
         with suppress(OSError):
-            # Not the method of TLS sockets, which pulls the layer away from under a read.
+            # The method of TLS sockets would remove the TLS layer during a read.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     timer = Timer(TIMEOUT_SECONDS, cut)
@@ -118,13 +115,13 @@ OK = 200
 
 
 class Published(msgspec.Struct):
-    """The answer of 200."""
+    """The body of a 200."""
 
     publication: int
 
 
 class Refused(msgspec.Struct):
-    """The answer of any other status."""
+    """The body of any other status."""
 
     error: dict[str, Any]
 
@@ -134,7 +131,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "post",
         help="post a message as Tuleap does",
         description="Post a message as Tuleap does when something has changed, and print the status and the"
-        " answer. It is published: who may see it sees it.",
+        " answer. The message is published to all clients that may see it.",
     )
     parser.add_argument("file", metavar="FILE", help="the body, in JSON; - is stdin")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""One WAMP session over WebSocket, opened with a ticket."""
+"""One WAMP session over WebSocket, opened with a token."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -31,19 +31,19 @@ from tuleaprt.errors import CommandFailed, InvalidAnswer, Unreachable
 T = TypeVar("T")
 
 OPEN_SECONDS = 15
-"""How long it may take from the address to WELCOME."""
+"""The longest time from connecting to WELCOME."""
 
 PING_SECONDS, PONG_SECONDS = 25, 25
-"""After how much silence the server is sent a ping, and how long the answer may take (RFC 6455, 5.5.2)."""
+"""A ping is sent after this much silence, and must be answered in this time (RFC 6455, 5.5.2)."""
 
 ANSWER_SECONDS = 60
-"""How long an answer to a request may take."""
+"""The longest time until a request is answered."""
 
 LEAVE_SECONDS = 5
-"""How long the server may take to end the session after GOODBYE."""
+"""The longest time from GOODBYE to the server's GOODBYE."""
 
 MAX_HEAD, MAX_MESSAGE = 65_536, 16 * 1024 * 1024
-"""Bytes of the answer to the WebSocket handshake, and of a message."""
+"""The longest answer to the WebSocket handshake, and the longest message, in bytes."""
 
 EXPIRED = "org.tuleap.error.token_expired"
 SHUTDOWN = "wamp.close.system_shutdown"
@@ -52,7 +52,7 @@ LOST = CloseDetails.REASON_TRANSPORT_LOST
 
 
 class Ended(NamedTuple):
-    """How a session ended: the URI of ABORT or GOODBYE (``LOST``: there was none), and the text with it."""
+    """How a session ended: the URI of ABORT or GOODBYE (``LOST``: neither came), and its text."""
 
     reason: str
     message: str
@@ -70,10 +70,11 @@ class Refused(CommandFailed):
 
 
 class Session(ApplicationSession):
-    """``opened`` fires with the details of WELCOME, ``ended`` with an Ended when the connection is gone.
+    """A session. ``opened`` fires with the details of WELCOME, ``ended`` with an Ended when the connection
+    is closed.
 
-    ``is_over`` is true as soon as requests fail because the session ends. ``invalid`` is set before that if
-    the cause is a message that cannot be read.
+    ``is_over`` is true as soon as requests fail because the session ends. ``invalid`` is set before that
+    if a message could not be read.
     """
 
     def __init__(self, realm: str, ticket: str, reactor: Any) -> None:
@@ -104,18 +105,18 @@ class Session(ApplicationSession):
         super().onLeave(details)
 
     def cannot_read(self, why: str) -> None:
-        """A message of the server cannot be read; the connection is about to be closed."""
+        """A message of the server cannot be read. The connection is about to be closed."""
         self.invalid = self.invalid or InvalidAnswer(
             f"what the server sends cannot be read: {shortened(why)}"
         )
 
     def is_gone(self, why: str) -> None:
-        """The connection is no more."""
+        """The connection is closed."""
         self.is_over = True
         if self._dropping is not None:
             self._dropping.cancel()
         for answer in [it for it in self._waiting if not it.called]:
-            # Autobahn forgets a request before it finds out that the answer cannot be read.
+            # Autobahn forgets a request before it finds that the answer cannot be read.
             answer.errback(TransportLost())
         ended = self._said or Ended(LOST, why)
         if not self.opened.called:
@@ -127,8 +128,8 @@ class Session(ApplicationSession):
     async def ask(self, procedure: str, *args: Any, **kwargs: Any) -> CallResult:
         """
         Raises:
-            ApplicationError: the server's ERROR, or that the session has ended.
-            InvalidAnswer: the session ends because of what the server sends.
+            ApplicationError: the server answers ERROR, or the session has ended.
+            InvalidAnswer: the session ends because a message cannot be read.
             Unreachable: there is no answer in time.
         """
         options = CallOptions(details=True)
@@ -139,7 +140,7 @@ class Session(ApplicationSession):
     async def subscribe(
         self, handler: Callable[..., None], topic: str, options: SubscribeOptions
     ) -> Subscription:
-        """It raises what ``ask`` does."""
+        """Raises as ``ask`` does."""
         request = partial(super().subscribe, handler, topic, options=options)
         subscription: Subscription = await self._answered(request, f"SUBSCRIBE {topic}")
         return subscription
@@ -147,7 +148,7 @@ class Session(ApplicationSession):
     async def over(self) -> Ended:
         """
         Raises:
-            InvalidAnswer: it has ended because of what the server sent.
+            InvalidAnswer: the session has ended because a message could not be read.
         """
         ended = await self.ended
         if self.invalid is not None:
@@ -155,7 +156,7 @@ class Session(ApplicationSession):
         return ended
 
     def leave(self, reason: str | None = None, message: str | None = None) -> None:
-        """Say GOODBYE, and do not wait without end for the server's."""
+        """Send GOODBYE, and wait for the server's GOODBYE for a limited time."""
         if not self.is_over and self._dropping is None:
             self._dropping = self._reactor.callLater(LEAVE_SECONDS, self._drop)
             with suppress(TransportLost):
@@ -200,7 +201,7 @@ class _Protocol(WampWebSocketClientProtocol):
             self.failHandshake(f"its answer to the WebSocket handshake is none: {type(error).__name__}")
 
     def failHandshake(self, reason: str) -> None:
-        # Another status may be that of a proxy, while the server is away.
+        # Any other status may come from a proxy while the server is down.
         if not reason.startswith("WebSocket connection upgrade failed"):
             self.factory.session.cannot_read(reason)
         super().failHandshake(reason)
@@ -228,13 +229,13 @@ class _Factory(WampWebSocketClientFactory):
 
 
 async def connect(reactor: Any, url: str, realm: str, ticket: str) -> Session:
-    """A session that is open.
+    """Open a session.
 
     Raises:
-        Refused: the server does not want one with this ticket.
-        Unreachable: no server answers there, or an HTTP server that does not offer a WebSocket.
-        InvalidAnswer: what answers there cannot be read.
-        CommandFailed: it is not the URL of a WebSocket.
+        Refused: the server refuses the token.
+        Unreachable: no server answers, or an HTTP server without WebSocket.
+        InvalidAnswer: the answer cannot be read.
+        CommandFailed: the URL is wrong.
     """
     session = Session(realm, ticket, reactor)
     factory, endpoint = _way(reactor, url, session)
@@ -280,11 +281,11 @@ def _way(reactor: Any, url: str, session: Session) -> tuple[_Factory, Any]:
 
 
 def run(work: Callable[[Any], Awaitable[T]]) -> T:
-    """What ``work(reactor)`` returns or raises, with the reactor running for so long.
+    """Run ``work(reactor)`` with the reactor, and return or raise its result.
 
     Raises:
         KeyboardInterrupt: a signal has stopped the reactor.
-        CommandFailed: the server has answered a request with an ERROR.
+        CommandFailed: the server has answered a request with ERROR.
     """
     results: list[T] = []
     errors: list[Exception] = []

@@ -1,4 +1,4 @@
-"""``tuleaprt sessions``: who is connected, and who is to go."""
+"""``tuleaprt sessions``: lists sessions, and ends them."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ LIST, COUNT, GET = "wamp.session.list", "wamp.session.count", "wamp.session.get"
 
 
 class Revoked(msgspec.Struct):
-    """The answer of ``DELETE /sessions/<user id>``."""
+    """The body of the answer to ``DELETE /sessions/<user id>``."""
 
     user_id: int
 
@@ -35,7 +35,7 @@ class _Transport(msgspec.Struct):
 
 
 class _Row(msgspec.Struct):
-    """What the table shows of an answer of ``wamp.session.get``."""
+    """The columns of the table, from ``wamp.session.get``."""
 
     session: int
     authid: str | None
@@ -50,16 +50,20 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "sessions",
         help="list, count and end sessions",
-        description="List, count and end the sessions of the server, other than the one that this takes"
-        " itself. It needs an operator's ticket.",
+        description="List, count and end the sessions of the server, except the session of this"
+        " command. It needs an operator's token.",
     )
     _add_listing(parser)
     parser.set_defaults(command=list_sessions)
     actions = parser.add_subparsers(title="what to do", metavar="ACTION")
-    # What is left out after the action may have been said before it.
-    listing = actions.add_parser("list", help="a table of them (the default)", description="A table of all.")
+    # Options after the action default to those before it.
+    listing = actions.add_parser(
+        "list", help="print a table (the default)", description="Print a table of the sessions."
+    )
     _add_listing(listing, argparse.SUPPRESS)
-    counting = actions.add_parser("count", help="how many there are", description="Print how many there are.")
+    counting = actions.add_parser(
+        "count", help="print their number", description="Print the number of sessions."
+    )
     add_session(counting, argparse.SUPPRESS)
     counting.set_defaults(command=count_sessions)
     _add_killing(actions)
@@ -78,10 +82,10 @@ def _add_listing(parser: argparse.ArgumentParser, default: str | None = None) ->
 def _add_killing(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = actions.add_parser(
         "kill",
-        help="end sessions, or all of a user",
-        description="End sessions: their pages are told to stay away, but the user may load them again. With"
-        " --user, end all sessions of a user and refuse the tickets that he has: he is out until Tuleap gives"
-        " him a new one, with the rights that he has then.",
+        help="end sessions, or all sessions of a user",
+        description="End sessions: their pages do not reconnect by themselves, but the user may load them"
+        " again. With --user, end all sessions of a user and refuse the user's tokens: the user is out until"
+        " Tuleap makes a new token, with the rights of that moment.",
     )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("ids", metavar="ID", nargs="*", type=_id, default=[], help="the id of a session")
@@ -143,8 +147,8 @@ def _revoke(arguments: argparse.Namespace) -> int:
     if answer.status != OK:
         raise CommandFailed(f"the server refuses: {answer.status} {shortened(answer.body)}")
     if read_json(answer.body, Revoked, url).user_id != arguments.user:
-        raise InvalidAnswer(f"{url} has revoked the tickets of another user")
-    print(f"the sessions of user {arguments.user} have been ended, and the tickets that he has are refused")
+        raise InvalidAnswer(f"{url} has revoked the tokens of another user")
+    print(f"the sessions of user {arguments.user} have been ended, and the user's tokens are refused")
     return 0
 
 
@@ -162,7 +166,7 @@ def _with_session(arguments: argparse.Namespace, command: Command) -> int:
 
 
 async def _details(session: Session, id: int) -> dict[str, Any] | None:
-    """None: it has ended meanwhile."""
+    """The details of a session; None: it has ended."""
     try:
         return read_first(await session.ask(GET, id), dict[str, Any], GET)
     except ApplicationError as error:

@@ -1,8 +1,6 @@
-"""Where the commands find the server, the key and a ticket.
+"""Where commands find the server, the key and a token. Also makes tokens (contract 3.1).
 
-Neither keys nor tickets are ever arguments, where other users of the machine could read them (``ps``).
-
-A ticket as Tuleap makes them (contract 3.1), and an operator's.
+Keys and tokens are never arguments, because other users of the machine can read arguments (``ps``).
 """
 
 import os
@@ -19,7 +17,7 @@ from tuleaprt.configuration.options import Config
 from tuleaprt.errors import CommandFailed, ConfigError
 
 OPERATOR_SECONDS = 3600
-"""How long an operator's ticket may be good."""
+"""The longest lifetime of an operator's token."""
 
 
 def mint(
@@ -32,10 +30,10 @@ def mint(
     is_operator: bool = False,
     rooms: Iterable[str] | None = None,
 ) -> str:
-    """A ticket that is good from ``now`` (seconds since 1970) for so many seconds.
+    """A token that is good from ``now`` (seconds since the epoch) for ``seconds``.
 
     Raises:
-        ConfigError: the key is none of Tuleap's.
+        ConfigError: the key is of another kind than Tuleap's.
     """
     data: dict[str, object] = {"user_id": user_id, "user_rights": list(groups)}
     if is_operator:
@@ -46,14 +44,16 @@ def mint(
     try:
         return jwt.encode(claims, config.key, algorithm=config.realtime.algorithms[0])
     except jwt.InvalidKeyError:
-        raise ConfigError("the key is none of Tuleap's: it is a public key, a certificate or a JWK") from None
+        raise ConfigError(
+            "the key is of another kind than Tuleap's: a public key, a certificate or a JWK"
+        ) from None
 
 
 CONFIG = "TULEAPRT_CONFIG"
 TICKET = "TICKET"
 
 OPERATOR_ID = 1
-"""The user whose sessions the command line opens; Tuleap's own users begin at 101."""
+"""The user id of the command line's sessions. Tuleap's users begin at 101."""
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
@@ -68,7 +68,7 @@ def add_config(parser: ArgumentParser, default: str | None = None) -> None:
 
 
 def add_session(parser: ArgumentParser, default: str | None = None) -> None:
-    """The options of whoever opens a WAMP session."""
+    """The options of commands that open a WAMP session."""
     add_config(parser, default)
     parser.add_argument(
         "--url",
@@ -80,15 +80,15 @@ def add_session(parser: ArgumentParser, default: str | None = None) -> None:
         "--ticket-file",
         default=default,
         metavar="FILE",
-        help=f"a file with the ticket to show (default: ${TICKET}, or an operator's, made with the key)",
+        help=f"a file with the token to show (default: ${TICKET}, or an operator's, made with the key)",
     )
 
 
 def configuration(arguments: Namespace, *, with_key: bool) -> Config:
-    """The configuration that the server has, too. Without its key, whoever may not read that may ask.
+    """The server's configuration. Without its key it can be read by users that cannot read the key.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: the configuration is wrong.
     """
     environment = dict(os.environ)
     if not with_key:
@@ -102,10 +102,10 @@ def config_path(given: str | None) -> Path | None:
 
 
 def session_settings(arguments: Namespace) -> tuple[Config, str, Callable[[], str]]:
-    """The configuration, the URL of the WebSocket, and what gives a ticket for each new session.
+    """The configuration, the URL of the WebSocket, and a function that returns a token for each new session.
 
     Raises:
-        ConfigError: the configuration or the key cannot be used.
+        ConfigError: the configuration or the key is wrong.
         CommandFailed: there is no URL.
     """
     is_given = bool(arguments.ticket_file or os.environ.get(TICKET))
@@ -119,7 +119,9 @@ def session_settings(arguments: Namespace) -> tuple[Config, str, Callable[[], st
 
 
 def operator_ticket(config: Config) -> str:
-    """It has no longer life than the server counts: after a revocation, a longer one is of unknown age."""
+    """A token for the command line. It lives no longer than the server counts, so that its age is known
+    after a revocation.
+    """
     seconds = min(OPERATOR_SECONDS, config.realtime.max_token_lifetime)
     return mint(config, OPERATOR_ID, seconds=seconds, is_operator=True, now=time.time())
 
@@ -127,7 +129,7 @@ def operator_ticket(config: Config) -> str:
 def private_url(given: str | None, config: Config, option: str) -> str:
     """
     Raises:
-        CommandFailed: there is none.
+        CommandFailed: there is no URL.
     """
     return given or f"http://{_address('private', config.listen.private, option)}"
 
@@ -135,7 +137,7 @@ def private_url(given: str | None, config: Config, option: str) -> str:
 def read_secret(name: str) -> str:
     """
     Raises:
-        CommandFailed: the file cannot be read, or holds nothing that could be sent.
+        CommandFailed: the file cannot be read, or has no text that can be sent.
     """
     try:
         secret = Path(name).read_text(encoding="ascii").strip()
@@ -144,12 +146,12 @@ def read_secret(name: str) -> str:
     except UnicodeDecodeError:
         secret = ""
     if not secret or not secret.isprintable():
-        raise CommandFailed(f"{name}: there is no ticket or secret in it")
+        raise CommandFailed(f"{name}: it contains no token or secret")
     return secret
 
 
 def _address(name: str, endpoints: Iterable[str], option: str) -> str:
-    """Host and port of the first of Twisted's endpoint strings that has them."""
+    """Host and port of the first endpoint string that has both."""
     for endpoint in endpoints:
         kind, *parts = [re.sub(r"\\(.)", r"\1", it) for it in re.split(r"(?<!\\):", endpoint)]
         named = dict(part.split("=", 1) for part in parts if "=" in part)

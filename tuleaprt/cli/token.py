@@ -1,4 +1,4 @@
-"""``tuleaprt token``: a ticket for a user, or an operator's."""
+"""``tuleaprt token``: makes a token for a user or an operator."""
 
 import argparse
 import time
@@ -12,9 +12,9 @@ SECONDS = 1800
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "token",
-        help="make a ticket",
-        description="Make a ticket for a user as Tuleap makes them, or for an operator, and print it."
-        " Whoever has it is that user until it ends: treat it as a password.",
+        help="make a token",
+        description="Make a token for a user as Tuleap makes them, or for an operator, and print it."
+        " It gives the rights of that user until it expires: treat it as a password.",
     )
     parser.add_argument("user_id", metavar="USER_ID", type=_user_id, help="the user's number in Tuleap")
     parser.add_argument(
@@ -24,19 +24,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--seconds",
         type=_seconds,
         default=SECONDS,
-        help=f"how long it is good (default: {SECONDS}); the server counts at most"
+        help=f"for how long the token is good (default: {SECONDS}); the server counts at most"
         " [realtime] max_token_lifetime",
     )
     parser.add_argument(
         "--operator",
         action="store_true",
-        help=f"of an operator, who sees and may do everything, for at most {OPERATOR_SECONDS} seconds",
+        help=f"for an operator, that sees and may do everything, for at most {OPERATOR_SECONDS} seconds",
     )
     parser.add_argument(
         "--rooms",
         metavar="TOPIC",
         nargs="*",
-        help="the only topics that may be subscribed; none, if there is none here",
+        help="the only topics that may be subscribed to; without a topic: none",
     )
     add_config(parser)
     parser.set_defaults(command=token, error=parser.error)
@@ -44,7 +44,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def token(arguments: argparse.Namespace) -> int:
     if arguments.operator and arguments.seconds > OPERATOR_SECONDS:
-        arguments.error(f"--seconds: an operator's ticket is good for at most {OPERATOR_SECONDS}")
+        arguments.error(f"--seconds: an operator's token is good for at most {OPERATOR_SECONDS}")
     ticket = mint(
         configuration(arguments, with_key=True),
         arguments.user_id,

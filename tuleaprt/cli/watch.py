@@ -1,4 +1,4 @@
-"""``tuleaprt watch``: what is published, as it happens, through lost connections and restarts."""
+"""``tuleaprt watch``: shows events as they are published, over lost connections and restarts."""
 
 import argparse
 import json
@@ -18,23 +18,25 @@ from tuleaprt.cli.settings import add_session, session_settings
 from tuleaprt.errors import CommandFailed, Unreachable
 
 FIRST_PAUSE, LONGEST_PAUSE = 1, 30
-"""Seconds, before jitter, between two attempts to connect."""
+"""The pause between two attempts to connect, in seconds before jitter."""
 
 PASSING = (LOST, SHUTDOWN, EXPIRED, "wamp.error.payload_size_exceeded")
-"""The ends after which one may come again (docs/wamp.rst, "How sessions end")."""
+"""The ends of a session after which a client may reconnect (docs/wamp.rst)."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "watch",
-        help="show what is published, as it happens",
+        help="show events as they are published",
         description="Show the events of topics as they happen. When the connection is lost or the server"
         " restarts, connect again and show what was missed meanwhile, or say that it is lost. Events go to"
         " stdout, all else to stderr.",
     )
     parser.add_argument("topics", metavar="TOPIC", nargs="+", help="as org.tuleap.kanban.3")
     parser.add_argument(
-        "--prefix", action="store_true", help="all topics that begin so, as org.tuleap. (operators only)"
+        "--prefix",
+        action="store_true",
+        help="all topics with this prefix, such as org.tuleap. (operators only)",
     )
     parser.add_argument(
         "--json",
@@ -87,7 +89,7 @@ def json_lines() -> Callable[[Event], None]:
 
 
 class Watch:
-    """Sessions, one after the other, that follow the same topics; ``limit`` events, or without end."""
+    """Follows topics over one session after the other, for ``limit`` events or without end."""
 
     def __init__(
         self,
@@ -112,9 +114,9 @@ class Watch:
     async def run(self, reactor: Any, open_session: Callable[[], Any]) -> None:
         """
         Raises:
-            CommandFailed: the server refuses, or cannot be reached at the first attempt.
-            InvalidAnswer: what it sends cannot be read.
-            OSError: nobody reads any more what is written.
+            CommandFailed: the server refuses, or the first attempt to connect fails.
+            InvalidAnswer: a message cannot be read.
+            OSError: the output is closed.
         """
         pause: float = FIRST_PAUSE
         is_first = True
@@ -137,7 +139,7 @@ class Watch:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _follow(self, session: Session, *, is_first: bool) -> str:
-        """Show what one session brings; says how it ended."""
+        """Show the events of one session. Returns how it ended."""
         try:
             for following in self._followings:
                 await following.subscribe(session)
@@ -146,7 +148,7 @@ class Watch:
                 raise CommandFailed(error.error_message()) from None
         else:
             topics = ", ".join(following.topic for following in self._followings)
-            verb = "watches" if is_first else "is back and watches"
+            verb = "watches" if is_first else "is connected again and watches"
             self._say(f"user {session.authid} {verb} {topics}")
         ended: Ended = await session.over()
         if ended.reason not in PASSING and self._left != 0 and self._error is None:
@@ -159,7 +161,7 @@ class Watch:
         try:
             self._show_on(event)
         except Exception as error:
-            # Autobahn would only log it, and go on.
+            # Autobahn would only log it.
             self._error = error
         if self._left is not None:
             self._left -= 1

@@ -1,13 +1,12 @@
-"""TOML file + environment → Config.
+"""Reads the TOML file and the environment into a Config.
 
-Every option may be overridden by the environment: ``TULEAPRT_LIMITS__MAX_CONNECTIONS=500``. All that is wrong
-is reported together in one ConfigError, one line each::
+The environment overrides every option: ``TULEAPRT_LIMITS__MAX_CONNECTIONS=500``. All problems are reported
+together in one ConfigError, one line each::
 
     /etc/tuleaprt/tuleaprt.toml: [limits] max_outbox: expected a whole number, 1 or more, given "many"
 
-The value is shown if the option is known and no secret.
-
-What is wrong with options whose types are right: found by trying, without doing anything.
+The value is shown if the option is known and not a secret. Values of the right type are checked by the
+code that uses them, without effects.
 """
 
 import tomllib
@@ -26,11 +25,11 @@ from tuleaprt.tuleap.ticket import check_key
 __all__ = ["check_key", "faults"]
 
 Fault = tuple[str, str, str, str]
-"""Section, option, what was expected, and what was given."""
+"""Section, option, expected, given."""
 
 
 def faults(config: Config) -> Iterator[Fault]:
-    """One for each option at most, of the first of its values that is wrong."""
+    """At most one problem for each option: that of its first wrong value."""
     for option in ("private", "public", "public_tls", "rawsocket", "debug"):
         yield from _endpoints(option, getattr(config.listen, option))
     for description in config.listen.debug:
@@ -38,7 +37,7 @@ def faults(config: Config) -> Iterator[Fault]:
             yield (
                 "listen",
                 "debug",
-                "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600, because whoever connects there is an "
+                "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600, because every client there is an "
                 "operator",
                 toml(description),
             )
@@ -56,7 +55,7 @@ def _endpoints(option: str, descriptions: Sequence[str]) -> Iterator[Fault]:
 
 
 NO_OPTIONS = ("TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
-"""What the command line reads from the environment; somebody may have it set where he starts the server."""
+"""Variables of the command line, which may be set where the server is started."""
 
 MINIMUM_KEY_BYTES = 32
 LONGEST_SHOWN = 80
@@ -70,7 +69,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     """Read the file (None: defaults only), the overrides and the secrets.
 
     Raises:
-        ConfigError: anything unknown, missing, of a wrong type or unreadable.
+        ConfigError: an option is unknown, missing, wrong or unreadable.
     """
     reading = _Reading(path, environment)
     sections: dict[str, Any] = {
@@ -92,22 +91,22 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
 
 
 def read_key(path: str) -> bytes:
-    """What Tuleap's key file holds.
+    """The key in Tuleap's key file.
 
     Raises:
-        ConfigError: what there is in its place.
+        ConfigError: the file has no key, or another content.
     """
     return _usable(f"{toml(path)} with ", _read(path))
 
 
 def shown(value: Any) -> str:
-    """A value as the file would have it, shortened."""
+    """A value as TOML, shortened."""
     text = toml(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
 class _Reading:
-    """``values`` are what could be understood; of an option that could not, only its problem is told."""
+    """A configuration that is being read. ``values`` are the options without problems."""
 
     def __init__(self, path: Path | None, environment: Mapping[str, str]) -> None:
         self.problems: list[str] = []
@@ -120,13 +119,13 @@ class _Reading:
             self._take(place, value)
 
     def wrong(self, place: Place, expected: str, given: str) -> None:
-        """Note it, unless this option is known to be wrong."""
+        """Note a problem, unless this option has one already."""
         if place not in self._wrong:
             self._wrong.add(place)
             self.problems.append(f"{self._where(place)}: expected {expected}, given {given}")
 
     def key(self, realtime: Realtime) -> bytes:
-        """Tuleap's key: base64 text that is used as it is (contract 3.1)."""
+        """Tuleap's key: the text is used as it is, though it is base64 (contract 3.1)."""
         text = self._environment.get("PRIVATE_KEY", "")
         try:
             key = (
@@ -173,7 +172,7 @@ class _Reading:
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            # What else is wrong nobody can say who has not read it.
+            # The rest of the file is unknown, so no other problem can be reported.
             raise ConfigError(f"{path}: {_reason(error)}") from None
         given: dict[Place, tuple[str, Any]] = {}
         for section, table in tables.items():
@@ -196,12 +195,12 @@ class _Reading:
 
 
 def _name(name: str) -> str:
-    """As it is, if that is as short and plain as names are."""
+    """The name, if it is as short and plain as the names of options."""
     return name if name.replace("_", "").isalnum() and len(name) < LONGEST_SHOWN else shown(name)
 
 
 def _value(section: str, option: str, text: str) -> Any:
-    """The text itself for an option that is a text, else what TOML makes of it."""
+    """The text for an option of type text, and a TOML value for any other."""
     if isinstance(getattr(SECTIONS[section](), option, None), str):
         return text
     try:
@@ -211,7 +210,7 @@ def _value(section: str, option: str, text: str) -> Any:
 
 
 def _usable(what: str, key: bytes) -> bytes:
-    """systemd and the shell strip the newline that somebody's editor leaves at the end; so does this."""
+    """Strip the trailing newline of an editor, as systemd and the shell do."""
     key = key.strip().removeprefix(b"PRIVATE_KEY=")
     if len(key) < MINIMUM_KEY_BYTES:
         raise ConfigError(f"{what}a key of {len(key)} bytes")

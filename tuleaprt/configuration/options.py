@@ -1,7 +1,7 @@
-"""Every option: its section, type, default and nature; ``loading`` reads them.
+"""All options with section, type and default. ``loading`` reads them.
 
-Each has its line in ``etc/tuleaprt.toml``, from which, with this, ``docs/configuration.rst`` is made. An
-option that is no part of the ``repr`` is a secret, and its value is never shown.
+Each option has a line in ``etc/tuleaprt.toml``. ``docs/configuration.rst`` is made from that file and
+this module. An option that is not in the ``repr`` is a secret, and its value is never shown.
 """
 
 import json
@@ -31,12 +31,12 @@ EXPECTED: dict[Any, str] = {
     Algorithms: 'a list of "HS256", "HS384", "HS512", at least one',
     LogFormat: '"text" or "json"',
 }
-"""What an option of this type wants, in words."""
+"""The description of each type, for errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Realtime:
-    """What is shared with Tuleap. Lifetimes in seconds."""
+    """What the server shares with Tuleap. Lifetimes are in seconds."""
 
     realm: Text = "tuleap"
     key_file: Text = "/var/lib/tuleap/tuleap-realtime-key"
@@ -48,7 +48,7 @@ class Realtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """Twisted endpoint strings, and the names that the private site answers to."""
+    """Twisted endpoint strings, and the host names of the private site."""
 
     private: Texts = ("tcp:2999:interface=127.0.0.1",)
     private_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
@@ -60,7 +60,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocket:
-    """Who may open one, and how long each side may be silent. Times in seconds."""
+    """Which pages may open a WebSocket, and how long each side may be silent. Times are in seconds."""
 
     allowed_origins: tuple[Text, ...] = ()
     ping_interval: Seconds = 25
@@ -71,7 +71,7 @@ class WebSocket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """What ``public_tls`` is served with: PEM files."""
+    """The certificate of ``public_tls``, in PEM files."""
 
     certificate: str = ""
     key: str = ""
@@ -79,7 +79,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one peer, or all of them, may take. Sizes in bytes."""
+    """Limits of one client, and of all together. Sizes are in bytes."""
 
     max_connections: Count = 20_000
     max_unauthenticated: Count = 2000
@@ -94,7 +94,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """How much of what was published is kept for those who come back. Seconds and bytes."""
+    """How many publications are kept for clients that reconnect. Seconds and bytes."""
 
     events_per_topic: Count = 500
     seconds: Seconds = 600
@@ -103,14 +103,14 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """How long a window that is not connected keeps its place on a test, in seconds."""
+    """How long a window without a session keeps its place on an execution, in seconds."""
 
     grace: SecondsOrNone = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaigns:
-    """How many test campaigns are remembered, and for how many seconds without news."""
+    """How many test campaigns are remembered, and for how many seconds without an input."""
 
     max: Count = 1000
     idle_seconds: Seconds = 172_800
@@ -118,23 +118,23 @@ class Campaigns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shutdown:
-    """How many seconds a stop may take to send clients away."""
+    """How many seconds a stop may take to close the clients."""
 
     drain: SecondsOrNone = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """How a line looks."""
+    """The format of log lines."""
 
     format: LogFormat = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration, and the two secrets that it leads to.
+    """The whole configuration, with the two secrets in files that it names.
 
-    ``key_is_fixed``: the key is that of the environment, which does not change.
+    ``key_is_fixed``: the key comes from the environment and does not change.
     """
 
     realtime: Realtime = Realtime()
@@ -175,7 +175,7 @@ LIVE = frozenset(
         *(f"limits.{limit.name}" for limit in fields(Limits)),
     }
 )
-"""The options that ``SIGHUP`` changes in a running server; the others want a restart."""
+"""The options that ``SIGHUP`` changes in a running server. All others need a restart."""
 
 
 def options() -> Iterator[tuple[str, Field[Any]]]:
@@ -186,7 +186,7 @@ def options() -> Iterator[tuple[str, Field[Any]]]:
 
 
 def hint(section: str, option: str) -> Any:
-    """The type of an option, with its bounds; None: there is no such option."""
+    """The type of an option with its bounds; None: there is no such option."""
     return get_type_hints(SECTIONS[section], include_extras=True).get(option)
 
 
@@ -199,7 +199,7 @@ def environment_name(section: str, option: str) -> str:
 
 
 def changes(before: Config, after: Config) -> list[str]:
-    """``section.option`` of what is not the same, a secret that stands in a file included."""
+    """``section.option`` of each option that differs, and of each secret whose file has another content."""
     changed = [
         f"{section}.{option.name}"
         for section, option in options()
@@ -211,18 +211,19 @@ def changes(before: Config, after: Config) -> list[str]:
 
 
 def toml(value: Any) -> str:
-    """An option's value as the file has it, on one line."""
+    """A value as one line of TOML."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, str):
-        # TOML's basic strings are JSON's, but for this one. What is no UTF-8 cannot be shown as it is.
+        # TOML's basic strings are JSON's, except for this character. Text that is not UTF-8 cannot be shown
+        # unchanged.
         text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         return text.encode("utf-8", "backslashreplace").decode()
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def effective(config: Config) -> str:
-    """What holds, as TOML; of secrets it says only whether there is one."""
+    """The effective configuration as TOML. Of secrets it says only whether they are set."""
     lines: list[str] = []
     for section in SECTIONS:
         lines += ["", f"[{section}]"]

@@ -1,12 +1,12 @@
-"""Reading the configuration again while the server runs: at ``SIGHUP``.
+"""Reads the configuration again at ``SIGHUP``, and the key file when it has changed.
 
-When anything is wrong with it, that is told and nothing changes. Else each option that can change live is
-given to those who follow it, and of the others it is told that they want a restart.
+If the configuration has a problem, the problem is logged and nothing changes. Otherwise each option that
+can change at runtime is passed to its users, and the log names changed options that need a restart.
 
-The file with Tuleap's key: looked at every few seconds, and read again when it has changed.
-
-Tuleap writes a new key over the old one at each deploy of a site. A file that is being written is left alone
-until it stays as it is; one that cannot be used leaves the present key, is told once, and is tried again.
+Tuleap overwrites the key file at each deployment of a site. The server checks the file every few seconds.
+A file that is still being written is read when it has stayed the same for a moment. A file without a good
+key leaves the present key in use, is logged once, and is tried again. ``SIGHUP`` takes effect in the
+reactor's next turn.
 """
 
 import os
@@ -26,11 +26,11 @@ from tuleaprt.configuration.loading import read_key
 from tuleaprt.configuration.options import Config, changes
 from tuleaprt.errors import ConfigError
 
-NOTHING = "no option has changed that can"
+NOTHING = "no option has changed that can change at runtime"
 
 
 class Live:
-    """Who follows which option, ``section.option``."""
+    """The users of options that can change at runtime. Options are named ``section.option``."""
 
     def __init__(self) -> None:
         self._followers: dict[str, list[Callable[[Any], None]]] = {}
@@ -40,17 +40,17 @@ class Live:
         return frozenset(self._followers)
 
     def follow(self, option: str, apply: Callable[[Any], None]) -> None:
-        """Give ``apply`` the value of this option whenever it has changed."""
+        """Call ``apply`` with the option's value whenever it changes."""
         self._followers.setdefault(option, []).append(apply)
 
     def keep(self, option: str, owner: object, attribute: str) -> None:
-        """Keep this attribute of somebody's equal to the option."""
+        """Keep this attribute of ``owner`` equal to the option."""
         if not hasattr(owner, attribute):
             raise AttributeError(f"{owner!r} has no {attribute}")
         self.follow(option, partial(setattr, owner, attribute))
 
     def apply(self, config: Config, changed: list[str]) -> list[str]:
-        """Tell the followers; answers with those of the options that somebody follows."""
+        """Pass changed options to their users. Returns the options that have users."""
         followed = [option for option in changed if option in self._followers]
         for option in followed:
             for apply in self._followers[option]:
@@ -59,7 +59,7 @@ class Live:
 
 
 def value_of(config: Config, option: str) -> Any:
-    """The secret itself if the option says where that stands."""
+    """The option's value; for an option that names a secret's file, the secret."""
     if option == "realtime.post_secret":
         return config.post_secret
     section, _, name = option.partition(".")
@@ -67,10 +67,10 @@ def value_of(config: Config, option: str) -> Any:
 
 
 class Reload:
-    """Has the configuration that holds, and another one whenever the process gets ``SIGHUP``.
+    """Holds the effective configuration, and replaces it when the process receives ``SIGHUP``.
 
-    ``read`` gives it anew or raises ConfigError; ``take_key`` is told the key that was found then.
-    ``began`` and ``ended`` are called around each time, for whoever waits for the end of it.
+    ``read`` reads the configuration again, or raises ConfigError. ``take_key`` receives the key that was
+    read then. ``began`` and ``ended`` are called before and after, for systemd.
     """
 
     log = Logger()
@@ -97,7 +97,7 @@ class Reload:
         self._is_installed = False
 
     def start(self) -> None:
-        # Only the main thread may, and only there do signals arrive.
+        # Python allows signal handlers in the main thread only.
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGHUP, self._hung_up)
             self._is_installed = True
@@ -108,7 +108,7 @@ class Reload:
             signal.signal(signal.SIGHUP, self._before or signal.SIG_DFL)
 
     def reload(self) -> None:
-        """Read it again, and change what can be changed."""
+        """Read the configuration, and apply what can change at runtime."""
         self._began()
         try:
             self._reload()
@@ -128,34 +128,34 @@ class Reload:
         self.log.info("reloaded: {options}", options=", ".join(live) or NOTHING)
         for option in changes(self._first, config):
             if option not in self.live.options:
-                self.log.emit(LogLevel.warn, "{option} has changed, which wants a restart", option=option)
+                self.log.emit(LogLevel.warn, "{option} has changed, which needs a restart", option=option)
         if config.key_is_fixed:
-            self.log.info("the key is that of PRIVATE_KEY, which wants a restart to change")
+            self.log.info("the key is that of PRIVATE_KEY, which needs a restart to change")
         else:
             self._take_key(config.key)
 
     def _hung_up(self, signum: int, frame: FrameType | None) -> None:
-        # Whatever is being done now is done first.
+        # The current call of the reactor is finished first.
         self._reactor.callFromThread(self.reload)
 
 
 LOOK_SECONDS = 2
 SETTLE_SECONDS = 0.2
-"""How long after a change it is looked whether there was another."""
+"""How long after a change the file is checked again."""
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 State = tuple[int, ...] | None
-"""What changes with the file, as the system tells; None: there is none."""
+"""The state of the file by stat(2); None: there is no file."""
 
 UNKNOWN: State = ()
 
 
 class KeyFile:
-    """``change`` is given a key, the time, and for how many seconds the key before stays good. It says
-    whether it is another key, or raises ConfigError.
+    """Watches the key file. ``change`` is called with a key, the time, and the seconds for which the former
+    key stays good. It returns whether the key is different, or raises ConfigError.
 
-    ``credentials``: the folder in which systemd keeps them; their modes are its own affair.
+    ``credentials`` is systemd's credentials folder, in which the modes of files are not checked.
     """
 
     log = Logger()
@@ -179,7 +179,7 @@ class KeyFile:
         self._next: IDelayedCall | None = None
 
     def start(self) -> None:
-        # The first look reads it again: it may have changed since somebody else did.
+        # The first check reads the file again: it may have changed since the configuration was loaded.
         self._warn_if_open()
         self._look_again_in(LOOK_SECONDS)
 
@@ -189,12 +189,14 @@ class KeyFile:
             self._next = None
 
     def follow(self, path: str) -> None:
-        """It is this file from now on."""
+        """Watch this file from now on."""
         self._path = path
         self._read_at = self._seen = UNKNOWN
 
     def take(self, key: bytes) -> None:
-        """Use this key, which somebody has read from the file; the next look shows whether it was all."""
+        """Use this key, which has just been read from the file. The next check reads the file again if it
+        has changed since.
+        """
         self._read_at = self._seen = UNKNOWN
         self._use(key)
 
@@ -246,8 +248,8 @@ class KeyFile:
         if mode & OTHERS and not self._is_a_credential():
             self.log.emit(
                 LogLevel.warn,
-                "others may use the key: {path} has mode {mode:04o}; whoever reads it can be anybody to this "
-                "server. It should be 0600",
+                "other users can read the key: {path} has mode {mode:04o}, and with it they can make tokens. "
+                "It should be 0600",
                 path=self._path,
                 mode=mode,
             )

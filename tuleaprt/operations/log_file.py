@@ -1,25 +1,24 @@
-"""The file descriptor that the log is written to: standard output, or a file that can be opened again.
+"""The output of the log: standard output, or a file that is opened again on a signal.
 
-Tools for log files work in one of these ways, and all of them are met:
+Tools for log files work in one of these ways, and the server supports all of them:
 
 * rename the file, then signal the server (logrotate): ``reopen`` makes a new file;
-* copy the file and truncate it (logrotate's ``copytruncate``): each write appends to what is there;
-* delete the file while it is open: the next line makes a new one.
+* copy the file and truncate it (logrotate's ``copytruncate``): each write appends to the end of the file;
+* delete the file while it is open: the next line makes a new file.
 
-A write waits ``PATIENCE`` at most and raises OSError when it fails: disk full, folder gone, the reader of
-a pipe gone or stuck. The caller decides what becomes of the line.
+A write waits for ``PATIENCE`` at most. It raises OSError when it fails: the disk is full, the folder is
+gone, or the reader of a pipe is gone or does not read. The caller decides about the line.
 
-What the process does on signals that would end it by default, and with it the service for all clients.
+Signals that would end the process by default, and with it the service for all clients::
 
-::
-
-    SIGHUP                          reads the configuration again (reload.py), and opens the log file again
-    SIGUSR1                         opens the log file again
-    SIGTERM, SIGINT, SIGQUIT        stop; a second SIGTERM or SIGQUIT ends the process at once (serving.py)
+    SIGHUP                          reads the configuration again, and reopens the log file
+    SIGUSR1                         reopens the log file
+    SIGTERM, SIGINT, SIGQUIT        stop; a second SIGTERM or SIGQUIT ends the process at once (lifecycle.py)
     those in IGNORED                nothing
     SIGPIPE, SIGXFSZ                nothing: Python ignores them, and the write fails
 
-The others keep their defaults: SIGTSTP and SIGCONT stop and continue the process, SIGWINCH does nothing.
+Other signals keep their defaults: SIGTSTP and SIGCONT stop and continue the process, SIGWINCH does
+nothing.
 """
 
 import os
@@ -29,16 +28,16 @@ import sys
 from collections.abc import Callable
 
 MODE = 0o640
-"""Of a file that is made here, less what the umask takes away: lines hold user ids and addresses."""
+"""The mode of a new file, less the umask. Lines contain user ids and addresses."""
 
 PATIENCE = 100
-"""How many milliseconds a pipe may be full before a line is given up. The next line does not wait at all."""
+"""How many milliseconds a write waits for a full pipe. The next line does not wait at all."""
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
 class Output:
-    """Writes to a descriptor that is open already."""
+    """Writes to an open file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -46,10 +45,10 @@ class Output:
         self._patience = PATIENCE
 
     def write(self, text: str) -> None:
-        """Write whole lines. After a line that was written in part, the next one begins on a line of its own.
+        """Write whole lines. After a line that was written in part, the next one begins on a new line.
 
         Raises:
-            OSError: not all of it could be written.
+            OSError: not everything could be written.
         """
         rest = memoryview(("\n" if self._is_torn else "").encode() + text.encode("utf-8", "backslashreplace"))
         while rest:
@@ -57,8 +56,8 @@ class Output:
             poll.register(self._descriptor, select.POLLOUT)
             if not poll.poll(self._patience):
                 self._patience = 0
-                raise BlockingIOError("what reads the log does not read")
-            # A pipe that is writable takes PIPE_BUF bytes without blocking (pipe(7)).
+                raise BlockingIOError("the reader of the log does not read")
+            # A writable pipe takes PIPE_BUF bytes without blocking (pipe(7)).
             rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
             self._is_torn = True
         self._is_torn = False
@@ -66,7 +65,7 @@ class Output:
 
 
 class LogFile(Output):
-    """Writes to a file, which is made with ``MODE`` if it is missing.
+    """Writes to a file, which is created with ``MODE`` if it is missing.
 
     Raises:
         OSError: the file cannot be opened.
@@ -79,19 +78,19 @@ class LogFile(Output):
     def write(self, text: str) -> None:
         """
         Raises:
-            OSError: not all of it could be written, or the file was deleted and cannot be made again.
+            OSError: not everything could be written, or a deleted file cannot be created again.
         """
         if os.fstat(self._descriptor).st_nlink == 0:
             self.reopen()
         super().write(text)
 
     def reopen(self) -> None:
-        """Write to what has the path now. When that cannot be opened, the file stays the one that it is.
+        """Open the path again. If that fails, the open file stays in use.
 
         Raises:
             OSError: the reason.
         """
-        # A file of root's can be written by a server that has shed its privileges, but not opened again.
+        # A server that has dropped root's rights can write to root's open file, but cannot open it again.
         if os.path.exists(self.path) and os.path.samestat(os.stat(self.path), os.fstat(self._descriptor)):
             return
         before, self._descriptor = self._descriptor, self._open()
@@ -106,7 +105,7 @@ class LogFile(Output):
 
 
 def standard_output() -> Output:
-    """Where nothing is open as standard output, a connection may get its number: so it goes nowhere."""
+    """If standard output is closed, a connection may get its file descriptor, so nothing is written then."""
     return LogFile(os.devnull) if sys.stdout is None else Output(sys.stdout.fileno())
 
 
@@ -122,9 +121,9 @@ IGNORED = (
 
 
 def survive(reopen: Callable[[], None]) -> None:
-    """Ignore these signals, and call ``reopen`` on SIGUSR1. What has a handler already keeps it.
+    """Ignore these signals, and call ``reopen`` on SIGUSR1. Existing handlers stay.
 
-    In the main thread only, where Python delivers signals.
+    Python delivers signals to the main thread only.
     """
     if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
         signal.signal(signal.SIGUSR1, lambda number, frame: reopen())

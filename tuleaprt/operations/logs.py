@@ -1,4 +1,4 @@
-"""The log: text, or JSON with one object a line, and no line too often.
+"""The log: text, or one JSON object a line, with a rate limit for repeated lines.
 
 ::
 
@@ -6,19 +6,14 @@
      "message": "tcp4:127.0.0.1:7 closed: …", "event": "connection.closed", "peer": "tcp4:127.0.0.1:7",
      "session": 4711, "user": "102", "reason": "ticket expired"}
 
-Whoever logs names the fields: Twisted's loggers take them as keywords. docs/monitoring.rst has their meaning.
+The caller of a Twisted logger passes the fields as keywords. docs/monitoring.rst explains them.
 
-Which addresses count as one client where a limit is shared between clients.
+*Rate limit*: each address may cause ``PER_MINUTE`` lines of each kind, so a flood from one address does
+not hide the lines about others. Memory is bounded: more than ``KINDS_OF_ONE`` kinds of an address share
+one limit, and more than ``KINDS`` of all addresses share one. Times are in seconds.
 
-How often a line of one kind may be written, so that who floods the server does not flood its log.
-
-Each address has its own allowance for each kind, so that no address silences the lines about the others.
-Bounded, whatever comes: beyond ``KINDS_OF_ONE`` kinds of one address its new ones share one allowance, and
-beyond ``KINDS`` of all together those of all addresses share one. Times are in seconds.
-
-What operators do, a line each.
-
-Failures that should not be able to happen: each is counted and logged with its traceback.
+*Audit*: each action of an operator is one line. *Faults*: exceptions that should not occur are counted,
+and logged with their traceback.
 """
 
 import json
@@ -46,13 +41,13 @@ from tuleaprt.operations.metrics import Metrics
 from tuleaprt.wamp.auth import Identity
 
 PREFIX = 64
-"""Of IPv6: a site gets a /64 at least (RFC 6177), so one host can have all addresses of it."""
+"""The length of an IPv6 network that counts as one client: a site gets at least a /64 (RFC 6177)."""
 
 
 def network_of(host: str) -> str:
-    """``203.0.113.9``, ``2001:db8:0:1::/64``; an IPv4-mapped address is that IPv4 address.
+    """``203.0.113.9``, ``2001:db8:0:1::/64``. An IPv4-mapped address becomes the IPv4 address.
 
-    What is no address, such as the empty text of a Unix socket, stays as it is.
+    Other texts, such as the empty text of a Unix socket, are returned unchanged.
     """
     try:
         address = ip_address(host.partition("%")[0])
@@ -66,7 +61,7 @@ def network_of(host: str) -> str:
 
 
 def network_of_peer(peer: str) -> str:
-    """The same of a peer as log lines name it: ``tcp4:127.0.0.1:7``, ``203.0.113.9 via tcp4:127.0.0.1:7``."""
+    """The same for a peer as it is logged: ``tcp4:127.0.0.1:7``, ``203.0.113.9 via tcp4:127.0.0.1:7``."""
     client, via, _ = peer.partition(" via ")
     if via:
         return network_of(client)
@@ -88,15 +83,17 @@ class _Count:
 
 
 class Repetition:
-    """``PER_MINUTE`` of each kind and address pass within a minute of the first; the rest are counted."""
+    """Lets ``PER_MINUTE`` lines of each kind and address pass within a minute of the first, and counts the
+    others.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, Hashable], _Count] = {}
         self._kinds: Counter[str] = Counter()
-        """How many kinds each address has."""
+        """The number of kinds of each address."""
 
     def passes(self, kind: Hashable, line: Any, now: float, address: str = "") -> bool:
-        """Whether this line is written. Ask for what is ``over`` first."""
+        """Whether the line may be written. Call ``over`` before."""
         key = (address, kind)
         if key not in self._counts and self._kinds[address] >= KINDS_OF_ONE:
             key = (address, OTHERS)
@@ -111,9 +108,11 @@ class Repetition:
         return count.seen <= PER_MINUTE
 
     def over(self, now: float) -> Iterator[tuple[Any, int]]:
-        """Forget the kinds whose minute is over; of each that had more, its last line and how many more."""
+        """Forget kinds whose minute is over. For each with suppressed lines, yield the last line and their
+        number.
+        """
         for key, count in list(self._counts.items()):
-            # The clock may have been put back.
+            # The clock may have been set back.
             if not 0 <= now - count.since < 60:
                 del self._counts[key]
                 self._kinds[key[0]] -= 1
@@ -126,15 +125,15 @@ class Repetition:
 Format = Literal["text", "json"]
 
 FIELDS = ("event", "peer", "session", "user", "reason")
-"""What is written beside the message, where a line has it."""
+"""Fields that are written beside the message."""
 
 REPEATED = frozenset({"connection.refused", "request.refused", "fault"})
-"""What others can bring about as often as they like, and nobody wants to read as often."""
+"""Kinds of lines that peers can cause as often as they like."""
 
 
 @implementer(ILogObserver)
 class Log:
-    """Writes what is logged. A line that cannot be written is counted, and that is said when it can again."""
+    """Writes log lines. Lines that could not be written are counted, and their number is logged later."""
 
     log = Logger()
 
@@ -146,15 +145,15 @@ class Log:
         self._lost_at = 0.0
         self._why_lost = ""
         self.lost = 0
-        """How many lines could not be written since the start."""
+        """The number of lines that could not be written since the start."""
         self.apply(format)
 
     def apply(self, format: Format) -> None:
-        """Write the next lines so."""
+        """Use this format from now on."""
         self._format = as_json if format == "json" else as_text
 
     def reopen(self) -> bool:
-        """Open the log file again; False: there is none."""
+        """Open the log file again. False: there is no log file."""
         if not isinstance(self._output, LogFile):
             return False
         try:
@@ -174,9 +173,9 @@ class Log:
             self._put(event)
 
     def sum_up(self, now: float) -> None:
-        """Write how many lines were lost, and of what was left out how often it came, if its minute is over.
+        """Log how many lines were lost, and how often suppressed lines came whose minute is over.
 
-        ``now``: seconds since the epoch.
+        ``now`` is in seconds since the epoch.
         """
         self._tell_of_lost_lines()
         for event, more in self._repetition.over(now):
@@ -208,7 +207,7 @@ class Log:
             self._lost_since_told = 0
 
     def _write(self, event: LogEvent) -> bool:
-        """Whether it is written."""
+        """Whether the line was written."""
         if text := self._format(event):
             try:
                 self._output.write(text)
@@ -220,7 +219,7 @@ class Log:
 
 
 def kind_of(event: LogEvent) -> Hashable | None:
-    """What a line is a repetition of, for its address; None: it is always written."""
+    """The kind of a line for the rate limit; None: it is always written."""
     name = event.get("event")
     is_of_a_stranger = name == "connection.closed" and event.get("session") == "-"
     if name not in REPEATED and not is_of_a_stranger:
@@ -229,7 +228,7 @@ def kind_of(event: LogEvent) -> Hashable | None:
 
 
 def as_text(event: LogEvent) -> str | None:
-    """The line that twistd would write."""
+    """The line in the format of twistd."""
     return formatEventAsClassicLogText(event)
 
 
@@ -251,9 +250,10 @@ def as_json(event: LogEvent) -> str | None:
 
 
 def log_output(twistd: Mapping[str, Any]) -> Output | None:
-    """Where twistd's options say that the log goes; None: to what ``--syslog`` or ``--logger`` names.
+    """The output that twistd's options name; None: ``--syslog`` or ``--logger`` replace it.
 
-    As ``twistd`` does it: standard output with ``-n``, else a file. The server itself never rotates it.
+    As in ``twistd``, it is standard output with ``-n``, and a file otherwise. The server does not rotate
+    the file.
 
     Raises:
         OSError: the file cannot be opened.
@@ -278,9 +278,9 @@ log = Logger()
 
 
 def audit(session: int | None, identity: Identity, deed: str, what: str) -> None:
-    """Note that this operator did this to that, of which a topic may be as long as a message.
+    """Log that this operator did this to that. A topic may be as long as a message, so it is cut.
 
-    ``session`` is None for what was asked by HTTP.
+    ``session`` is None for a request over HTTP.
     """
     log.info(
         "audit: operator {user} session={session} {deed} {what!r}",
@@ -293,14 +293,14 @@ def audit(session: int | None, identity: Identity, deed: str, what: str) -> None
 
 
 LIBRARIES = frozenset({"autobahn", "twisted", "txaio", *sys.stdlib_module_names})
-"""What reads the bytes of peers before any code of the server's sees them."""
+"""Modules that read input before any code of the server."""
 
 
 def is_of_a_parser(error: BaseException) -> bool:
-    """Whether only libraries were running when the error was raised, below the function that has caught it.
+    """Whether only libraries were running below the function that caught the exception.
 
-    Then what they could not read is the peer's, and no fault: twisted.web raises ValueError for a
-    Content-Length of 5,000 digits. As soon as code of the server's was called, the error is the server's.
+    Then the peer's input could not be read, and the server has no fault: twisted.web raises ValueError
+    for a Content-Length of 5,000 digits. If code of the server was called, it is a fault of the server.
     """
     trace = error.__traceback__ and error.__traceback__.tb_next
     while trace is not None:
@@ -311,7 +311,7 @@ def is_of_a_parser(error: BaseException) -> bool:
 
 
 class Faults:
-    """Where the edges bring what they did not expect. Peers are told a constant, if anything."""
+    """Records unexpected exceptions. Peers receive a constant text at most."""
 
     log = Logger()
 
@@ -319,6 +319,6 @@ class Faults:
         self._metrics = metrics
 
     def record(self, where: str) -> None:
-        """Record the exception that is being handled; ``where`` says what the server was doing."""
+        """Record the current exception. ``where`` says what the server was doing."""
         self._metrics.internal_error()
         self.log.failure("Internal error {where}", where=where, event="fault", reason=where)

@@ -1,12 +1,10 @@
-"""What the server counts of itself: a seam, and Prometheus behind it.
+"""The metrics of the server, and their exposition for Prometheus. docs/monitoring.rst lists them.
 
-Whoever counts never asks whether anybody reads. Labels come from small fixed sets. What there is at a moment
-is not counted: whoever knows it is asked when the page is read. docs/monitoring.rst has them all.
+Labels come from small fixed sets. Gauges are read from their owners when ``/metrics`` is scraped.
 
-Counters and histograms for the hot paths: plain numbers, made into Prometheus's when the page is read.
-
-prometheus_client's own take locks for each count, because other threads may count too. Here all counting is
-done in the reactor's thread, and a histogram's takes a third of the time.
+Counters and histograms on the hot paths are plain numbers, which become Prometheus's at the scrape. Those
+of prometheus_client lock at each count, for other threads. Here the reactor's thread counts alone, and a
+histogram takes a third of the time.
 """
 
 from bisect import bisect_left
@@ -28,11 +26,13 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds: an answer takes a tenth of a millisecond, and what takes ten seconds hangs."""
+"""The upper bounds of the buckets, in seconds. An answer takes a tenth of a millisecond; ten seconds are a
+failure.
+"""
 
 
 class Tally(Collector):
-    """A counter: add to ``value``."""
+    """A counter. Add to ``value``."""
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
         self._name = name
@@ -45,7 +45,7 @@ class Tally(Collector):
 
 
 class Times(Collector):
-    """A histogram of how long something took, in seconds."""
+    """A histogram of durations, in seconds."""
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
         self._name = name
@@ -55,7 +55,7 @@ class Times(Collector):
         registry.register(self)
 
     def observe(self, seconds: float) -> None:
-        """A time below nothing, by a clock that was put back, counts as none."""
+        """Count a duration. A negative one, after the clock was set back, counts as 0."""
         if seconds < 0:
             seconds = 0.0
         self._counts[bisect_left(BOUNDS, seconds)] += 1
@@ -70,55 +70,55 @@ class Times(Collector):
 FORMATS = ("0.0.1", "0.0.4", "1.0.0")
 """The versions of the text format and of OpenMetrics that Prometheus asks for."""
 
-# Each counter would have a second line with the time of its birth.
+# Without this, each counter has a second line with its creation time.
 disable_created_metrics()
 
 
 class Metrics(Protocol):
-    """What is counted."""
+    """What the server counts."""
 
     def message(self, result: str) -> None:
-        """A post was answered with this status."""
+        """A post was answered; ``result`` is the status."""
 
     def published(self, family: str) -> None:
-        """A publication got its id."""
+        """A publication of this family."""
 
     def delivered(self, deliveries: int, filtered: int) -> None:
-        """So many receivers of a subscription got the event, and so many did not."""
+        """Subscribers of a subscription that received an event, and subscribers that did not."""
 
     def fanned_out(self, seconds: float) -> None:
-        """The last receiver of a subscription has had his turn, so long after the publication."""
+        """The last subscriber of a subscription was served, this long after the publication."""
 
     def answered(self, seconds: float) -> None:
-        """A post was answered, so long after all of it was here."""
+        """A post was answered, this long after it had arrived."""
 
     def authenticated(self, result: str) -> None:
-        """Somebody has shown a ticket: it was ``accepted``, ``expired`` or ``refused``."""
+        """A client has shown a token: ``accepted``, ``expired`` or ``refused``."""
 
     def refreshed(self, result: str) -> None:
-        """A session has shown a newer ticket: it was ``accepted`` or ``refused``."""
+        """A session has shown a newer token: ``accepted`` or ``refused``."""
 
     def history_read(self, result: str) -> None:
-        """A session has asked for what it missed: ``complete``, ``position_lost`` or ``refused``."""
+        """A session has read the event history: ``complete``, ``position_lost`` or ``refused``."""
 
     def disconnected(self, reason: str) -> None:
-        """A client is gone."""
+        """A connection has ended for this reason."""
 
     def unauthenticated_dropped(self) -> None:
-        """A connection without a ticket had to make room for a newer one."""
+        """A connection without a token was dropped for a newer one."""
 
     def probed(self, seconds: float) -> None:
-        """The probe has come back, so long after it was sent."""
+        """The probe has returned, this long after it was sent."""
 
     def reactor_lag(self, seconds: float) -> None:
-        """A call was made so much later than it was due."""
+        """A delayed call ran this much later than it was due."""
 
     def internal_error(self) -> None:
-        """Something failed that should not be able to."""
+        """A fault of the server."""
 
 
 class Labelled(dict[str, Counter]):
-    """The counters of one label, by its value; prometheus_client looks for them under a lock each time."""
+    """The counters of one label by value. prometheus_client would look them up under a lock."""
 
     def __init__(self, counter: Counter) -> None:
         super().__init__()
@@ -148,20 +148,20 @@ class PrometheusMetrics:
         )
         self._closes = Labelled(counter("closes", "Connections closed, by the reason.", "reason"))
         self._dropped = counter(
-            "unauthenticated_dropped", "Connections without a ticket dropped to make room for newer ones."
+            "unauthenticated_dropped", "Connections without a token dropped to make room for newer ones."
         )
-        self._errors = counter("internal_errors", "Failures that should not be able to happen.")
+        self._errors = counter("internal_errors", "Faults of the server.")
         self._authentications = Labelled(
-            counter("authentications", "Tickets shown in a handshake or by an administrator.", "result")
+            counter("authentications", "Tokens shown in a handshake or by an administrator.", "result")
         )
-        self._refreshes = Labelled(counter("refreshes", "Newer tickets shown by sessions.", "result"))
+        self._refreshes = Labelled(counter("refreshes", "Newer tokens shown by sessions.", "result"))
         self._history_reads = Labelled(counter("history_reads", "Calls of get_events.", "result"))
 
         def times(name: str, text: str) -> Times:
             return Times(f"tuleaprt_{name}", text, registry)
 
-        self._fanout = times("fanout_seconds", "From a publication to its last receiver's turn.")
-        self._post = times("post_seconds", "From when a post was here to its answer.")
+        self._fanout = times("fanout_seconds", "From a publication until its last subscriber was served.")
+        self._post = times("post_seconds", "From the arrival of a post to its answer.")
         self._probe = times("probe_seconds", "The probe's way through journal and fan-out.")
         self._lag = Gauge(
             "tuleaprt_reactor_lag_seconds", "How late the probe's last delayed call was.", registry=registry
@@ -169,7 +169,7 @@ class PrometheusMetrics:
         ProcessCollector(registry=registry)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Ask for a gauge's value whenever the page is read."""
+        """Register a gauge. ``value`` is called at each scrape."""
         Gauge(f"tuleaprt_{name}", text, registry=self._registry).set_function(value)
 
     def message(self, result: str) -> None:
@@ -213,19 +213,19 @@ class PrometheusMetrics:
         self._errors.inc()
 
     def exposition(self) -> bytes:
-        """The page that Prometheus reads, in its text format."""
+        """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def negotiated(self, accept: str) -> tuple[bytes, str]:
-        """The page and its media type, in the first format of an Accept header that there is."""
-        # prometheus_client takes any text for a version: it compares it with numbers, and sends it back.
+        """The metrics and their media type, in the first format of the Accept header that is supported."""
+        # prometheus_client accepts any text for a version, compares it with numbers, and sends it back.
         known = (it for it in accept.split(",") if _is_known_format(it))
         encode, content_type = choose_encoder(",".join(known))
         return encode(self._registry), content_type
 
 
 def _is_known_format(media_range: str) -> bool:
-    """Whether an element of an Accept header is wanted, and of a version that exists."""
+    """Whether an element of an Accept header names a supported format and version."""
     _, *parameters = media_range.split(";")
     named = dict(it.strip().partition("=")[::2] for it in parameters)
     return named.get("version", FORMATS[-1]) in FORMATS and bool(named.get("q", "1").strip("0."))

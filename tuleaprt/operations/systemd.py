@@ -1,12 +1,12 @@
-"""What systemd is told: the protocol of sd_notify(3), a datagram of lines to the socket in $NOTIFY_SOCKET.
+"""Tells systemd the state of the server (sd_notify(3)): lines in a datagram to the socket in $NOTIFY_SOCKET.
 
 ::
 
-    READY=1                              it listens
-    RELOADING=1, MONOTONIC_USEC=…        it reads its configuration again; READY=1 ends that
+    READY=1                              the server listens
+    RELOADING=1, MONOTONIC_USEC=…        it reads its configuration again, until READY=1
     STATUS=…                             a line for ``systemctl status``
-    WATCHDOG=1                           it is well (Type=notify with WatchdogSec=)
-    STOPPING=1                           it sends its clients away
+    WATCHDOG=1                           the server is alive (Type=notify with WatchdogSec=)
+    STOPPING=1                           the server stops
 """
 
 import socket
@@ -15,11 +15,11 @@ from collections.abc import Mapping
 
 
 class Notify:
-    """Without the variable nobody is told, and a socket that does not take it is nobody's trouble."""
+    """Sends to systemd. Without the variable nothing is sent, and errors of the socket are ignored."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         name = environment.get("NOTIFY_SOCKET", "")
-        # An abstract socket: its name begins with NUL, which no variable can hold.
+        # The name of an abstract socket begins with NUL, which a variable cannot contain.
         self._address = "\0" + name[1:] if name.startswith("@") else name
 
     def ready(self) -> None:

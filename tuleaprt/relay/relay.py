@@ -159,10 +159,10 @@ class Relay:
         try:
             result: int | RequestError = await self._append(input)
         except JournalUnavailable:
-            result = Unavailable("the journal does not take it now; nothing was published")
+            result = Unavailable("the journal does not accept it now; nothing was published")
         except Exception:
             self._faults.record("journalling a publication")
-            result = Unavailable("something failed that should not be able to")
+            result = Unavailable("an internal error; it has been logged")
         try:
             answer(result)
         except Exception:

@@ -63,7 +63,7 @@ def open_listeners(
     for description in descriptions:
         if not is_out_of_reach(description):
             raise ConfigError(
-                f"[listen] {name}: {description!r}: whoever connects there is an operator, so it must be "
+                f"[listen] {name}: {description!r}: every client there is an operator, so it must be "
                 "tcp:PORT:interface=127.0.0.1, or unix:PATH:mode=0600"
             )
     return [Listener(name, _endpoint(reactor, name, it), factory, is_open=True) for it in descriptions]
@@ -91,7 +91,7 @@ def fault_of(description: str) -> str | None:
 
 def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoint:
     if name == "public_tls" and description.startswith("ssl"):
-        raise ConfigError(f"[listen] {name}: {description!r}: TLS is there already; name it tcp:")
+        raise ConfigError(f"[listen] {name}: {description!r}: the server adds TLS itself; write tcp:")
     with_backlog = description.startswith("tcp") and "backlog=" not in description
     whole = f"{description}:backlog={BACKLOG}" if with_backlog else description
     try:
@@ -99,7 +99,7 @@ def _endpoint(reactor: Any, name: str, description: str) -> IStreamServerEndpoin
         return endpoint
     except Exception as error:
         # Twisted's parsers raise ValueError, KeyError and TypeError.
-        raise ConfigError(f"[listen] {name}: {description!r} is no endpoint: {error}") from None
+        raise ConfigError(f"[listen] {name}: {description!r} is not an endpoint: {error}") from None
 
 
 # Endpoint strings have parts between colons. A backslash escapes a colon.

@@ -113,7 +113,7 @@ class UnauthenticatedLimit:
             owner, surplus = self._shares.surplus()
             self.leave(surplus)
             self._dropped()
-            surplus.drop(f"too many connections without a ticket from {owner or 'a Unix socket'}")
+            surplus.drop(f"too many connections without a token from {owner or 'a Unix socket'}")
         return admission
 
     def leave(self, admission: Admission) -> None:

@@ -161,15 +161,11 @@ def _viewing(data: Any, sender: Window | None) -> Viewing:
     presence = _convert(data, _PresenceData).presence
     root = "$.data.presence"
     if sender is None or presence.uuid != sender.uuid:
-        raise RefusedMessage(
-            "other_window", "a window speaks for itself: this is sender_uuid", f"{root}.uuid"
-        )
+        raise RefusedMessage("other_window", "it must be the same as sender_uuid", f"{root}.uuid")
     if len(presence.uuid) > MAX_UUID_LENGTH:
-        raise RefusedMessage(
-            "long_uuid", f"a window's name has at most {MAX_UUID_LENGTH} characters", f"{root}.uuid"
-        )
+        raise RefusedMessage("long_uuid", f"a uuid has at most {MAX_UUID_LENGTH} characters", f"{root}.uuid")
     if (presence.user.id or 0) != sender.user_id:
-        raise RefusedMessage("other_user", "the viewer is the sender", f"{root}.user.id")
+        raise RefusedMessage("other_user", "the viewer must be the sender", f"{root}.user.id")
     left = presence.remove_from
     return Viewing(
         execution=execution_id(presence.execution_id, f"{root}.execution_id"),

@@ -136,7 +136,7 @@ def message_of(topic: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Me
         raise RefusedMessage("unknown_key", f"the keyword arguments here are {', '.join(KEYS)}")
     try:
         for path in _what_is_no_json(kwargs, "$"):
-            raise RefusedMessage("invalid_value", "JSON cannot say this", path)
+            raise RefusedMessage("invalid_value", "JSON does not have this value", path)
         body = msgspec.json.encode(
             {"sender_user_id": 0, "sender_uuid": None, "room_id": room, **{key: kwargs[key] for key in KEYS}}
         )

@@ -153,7 +153,7 @@ class TicketVerifier:
             raise TicketRefused("data is not an object")
         user_id = _user_id(data.get("user_id"))
         if self.revocations.refuse(user_id, exp, now, iat):
-            raise TicketRefused("the tickets of this user have been revoked")
+            raise TicketRefused("the tokens of this user have been revoked")
         rooms = data.get("rooms")
         ends = min(exp, now + self._max_lifetime)
         return Identity(
@@ -207,7 +207,9 @@ def check_key(key: bytes, algorithms: Sequence[str]) -> None:
         for name in algorithms:
             HMACAlgorithm(_HASHES[name]).prepare_key(key)
     except jwt.InvalidKeyError:
-        raise ConfigError("a key that is none of Tuleap's: a public key, a certificate or a JWK") from None
+        raise ConfigError(
+            "a key of another kind than Tuleap's: a public key, a certificate or a JWK"
+        ) from None
 
 
 def _times(claims: Mapping[str, Any], now: float) -> tuple[float, float | None]:
@@ -221,11 +223,11 @@ def _times(claims: Mapping[str, Any], now: float) -> tuple[float, float | None]:
         TicketRefused: a claim is not a time, is in the future, or is for another audience.
     """
     if "aud" in claims:
-        raise TicketRefused("it is meant for others: there is an aud")
+        raise TicketRefused("the token is for another audience: it has aud")
     latest = {"iat": now + MAX_CLOCK_SKEW, "nbf": int(now) + MAX_CLOCK_SKEW - 1}
     for name in latest.keys() & claims.keys():
         if not (_is_time(claims[name]) and claims[name] <= latest[name]):
-            raise TicketRefused(f"{name} is no time, or still to come")
+            raise TicketRefused(f"{name} is not a time, or is in the future")
     exp: Any = claims.get("exp")
     if not _is_time(exp) or exp == 0:
         raise TicketRefused("exp is not a number")

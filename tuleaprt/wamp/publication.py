@@ -93,8 +93,8 @@ class Audience:
 class Replay(Enum):
     """How the event history replays a publication."""
 
-    EACH = "it is told again"
-    LAST = "it is told again if it is the last such of its topic that the asker may see"
+    EACH = "it is replayed"
+    LAST = "it is replayed if it is the last of its topic that the reader may see"
     NEVER = "only its place is kept"
 
 

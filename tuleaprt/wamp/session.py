@@ -104,7 +104,7 @@ class Session:
         elif verdict is Verdict.REFUSED:
             self._take(raw, now, is_too_fast=True)
         else:
-            error = errors.RateExceeded("this session asks too fast and does not stop")
+            error = errors.RateExceeded("this session sends requests too fast and does not stop")
             self.dismiss(End.FLOOD, uri_of(error), str(error), now)
             self._close(End.FLOOD)
 
@@ -189,7 +189,7 @@ class Session:
         try:
             message = parse(raw)
             if is_too_fast and type(message) in REQUESTS:
-                raise errors.RateExceeded("this session asks too fast")
+                raise errors.RateExceeded("this session sends requests too fast")
             action = _TABLE.get((self.state, type(message)))
             if action is not None:
                 action(self, message, now)

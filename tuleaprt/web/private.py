@@ -11,7 +11,7 @@ Administration, with an operator's token as bearer::
 
     200 {"status": "live"}
     200 {"status": "ready"}
-    503 {"status": "not ready", "problems": ["the probe has not come back for 12 s"]}
+    503 {"status": "not ready", "problems": ["the probe has not returned for 12 s"]}
 
 ``GET /metrics`` for Prometheus.
 """

@@ -56,7 +56,7 @@ class HttpError(TuleaprtError):
 
 
 def not_found() -> HttpError:
-    return HttpError(404, "not_found", "there is nothing here")
+    return HttpError(404, "not_found", "there is no such resource")
 
 
 def internal_error() -> HttpError:
