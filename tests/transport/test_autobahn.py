@@ -66,3 +66,8 @@ def test_the_log_of_autobahn_is_silent_and_costs_nothing(browser: Browser) -> No
 
     browser.connection.log.debug("{it}", it=Untouchable())
     assert core.pformat(Untouchable()) == ""
+
+
+def test_a_connection_is_logged_under_the_module_that_defines_it(browser: Browser) -> None:
+    namespace = browser.connection.connection_log.namespace
+    assert namespace == "tuleaprt.transport.websocket.WebSocketConnection"

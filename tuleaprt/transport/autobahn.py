@@ -115,4 +115,4 @@ def prepared(protocol: type[P], factory: Any) -> type[P]:
     del state["utf8validator"], state["send_queue"]
     # A function as a class attribute would become a method.
     static = {name: staticmethod(it) if isfunction(it) else it for name, it in state.items()}
-    return type(protocol.__name__, (protocol,), static)
+    return type(protocol.__name__, (protocol,), static | {"__module__": protocol.__module__})
