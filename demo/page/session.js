@@ -8,7 +8,7 @@ const PING_INTERVAL = 30;
 const PING_TIMEOUT = 10;
 
 /**
- * As docs/wamp.rst, "A page that never misses anything". `joined(session)` is called for each session, `lost()` when it
+ * As docs/wamp.rst, "A page that misses no event". `joined(session)` is called for each session, `lost()` when it
  * has ended, or no answer has come.
  */
 export function keepSession({ url, realm, getTicket, joined, lost }) {
