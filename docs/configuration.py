@@ -1,4 +1,4 @@
-"""Prints docs/configuration.rst, made of etc/tuleaprt.toml and tuleaprt.config::
+"""Prints docs/configuration.rst, made from etc/tuleaprt.toml and configuration/options.py::
 
 python docs/configuration.py > docs/configuration.rst
 """
@@ -16,14 +16,14 @@ Configuration
 
 .. Made by docs/configuration.py.
 
-``twistd -n tuleaprt --config /etc/tuleaprt/tuleaprt.toml`` reads this file; `etc/tuleaprt.toml
-<../etc/tuleaprt.toml>`_ is one with all defaults. A line that is left out, or a file that is, keeps the
-default. The environment goes before the file: the variable of an option is named below it. A variable holds
-a text as it is, and everything else as TOML writes it (``TULEAPRT_LISTEN__PUBLIC='["tcp:2998"]'``). Times
+``twistd -n tuleaprt --config /etc/tuleaprt/tuleaprt.toml`` reads this file. `etc/tuleaprt.toml
+<../etc/tuleaprt.toml>`_ has all options with their defaults. A missing line, or a missing file, means the
+default. The environment overrides the file: the variable of each option is named below the option. A
+variable has a text as it is, and any other value as TOML (``TULEAPRT_LISTEN__PUBLIC='["tcp:2998"]'``). Times
 are in seconds, sizes in bytes.
 
-With anything wrong in it the server does not start. It reports all mistakes together, one line each, and
-never shows what was given as a secret::
+If there is a problem, the server does not start. It reports all problems together, one line each, and never
+shows a secret::
 
     tuleaprt does not start:
     /etc/tuleaprt/tuleaprt.toml: [limits] max_outbox: expected a whole number, 1 or more, given "many"
@@ -32,23 +32,23 @@ never shows what was given as a secret::
 The key
 -------
 
-Tuleap signs its tokens with a key and writes it into ``[realtime] key_file``; with ``PRIVATE_KEY`` in the
-environment, that is the key, and only a restart changes it.
+Tuleap writes the key with which it signs tokens to ``[realtime] key_file``. The variable ``PRIVATE_KEY``
+replaces the file; then only a restart changes the key.
 
-The file is looked at every two seconds. A new key is good at once, and the one before for another
-``old_key_seconds``, so that pages keep the tickets that they have. Nobody is disconnected. While the file
-is missing, half written or of no use, the present key stays and the log says so once. A file that its group
-or others may use is warned of, but for systemd's credentials (``LoadCredential=``).
+The server checks the file every two seconds. A new key is used at once. The former key stays good for
+``old_key_seconds``, for the tokens that pages have, and no client is disconnected. While the file is
+missing, incomplete or wrong, the present key stays, and the log says so once. The log warns if other users
+can read the file, except for systemd's credentials (``LoadCredential=``).
 
 While the server runs
 ---------------------
 
-``SIGHUP`` makes it read file and key again. If something is wrong with them, the log says what, and nothing
-changes. Else options that are *live* below change at once. Of others that are not as they were at the start
-it says, one line each, that they want a restart. Who is connected stays connected: ``max_connections``,
-``max_unauthenticated``, ``max_sessions_per_user`` and ``allowed_origins`` are asked of who comes,
-``max_message_size`` (WebSocket) and ``requests_per_second`` hold for connections made from then on. An
-option of the environment is as it was at the start.
+``SIGHUP`` reads the configuration and the key again. If there is a problem, it is logged and nothing
+changes. Otherwise the options that are *live* below change at once, and the log names each other option that
+has changed and needs a restart. Open connections stay open: ``max_connections``, ``max_unauthenticated``,
+``max_sessions_per_user`` and ``allowed_origins`` apply to new connections and sessions, and so do
+``max_message_size`` (WebSocket) and ``requests_per_second``. Variables of the environment keep the values
+that they had at the start.
 """
 
 TABLE = """\

@@ -185,7 +185,7 @@ async def _hang_and_go_on(process: Process) -> None:
     server = Server(process, port, 0)
     assert (await server.request("GET", "/health/ready")).status == 200
     process.transport.signalProcess(signal.SIGUSR2)  # type: ignore[union-attr]
-    await process.written("the server is not ready: the probe has not come back for")
+    await process.written("the server is not ready: the probe has not returned for")
     answer = await server.request("GET", "/health/ready")
     assert answer.status == 503
     (problem,) = answer.json["problems"]

@@ -139,7 +139,7 @@ async def test_a_hangup_changes_limits_and_origins_and_says_what_it_cannot(tmp_p
         '[limits]\nmax_connections = 1\n[websocket]\nallowed_origins = ["https://tuleap.example.com"]\n'
         "ping_interval = 5\n"
     )
-    assert await hang_up(server, "wants a restart$") == [
+    assert await hang_up(server, "needs a restart$") == [
         "reloaded: websocket.allowed_origins, limits.max_connections",
         "websocket.ping_interval has changed, which needs a restart",
     ]
