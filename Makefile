@@ -2,12 +2,12 @@
 # make test    lint, types, the documentation and every test
 # make quick   lint, types and the tests that need no process, network or browser
 # make docs    the documentation as web pages, in build/docs
-# make fuzz    throw nonsense at the server for much longer than make test does
+# make fuzz    send random input to the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
-# make bench   measure what it costs, beside its goals: FULL=1 for medians of three and a plot, PEER=… for another router
-# make soak    ten minutes of everything that can happen, every delivery checked: SOAK='--seconds 60 --seed 7'
-# make clean   remove what the others made
+# make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router
+# make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'
+# make clean   remove everything that the others have made
 
 PYTHON ?= python3
 export PYTHON
@@ -39,7 +39,7 @@ lint: .venv/test
 types: .venv/test
 	$(BIN)/mypy
 
-# A warning fails it. The files at the top are for forges and package indexes, which know docutils only.
+# Warnings are errors. Forges and package indexes render the files at the top with docutils only.
 docs: .venv/test
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@for file in README NEWS CONTRIBUTING; do $(BIN)/docutils --halt=warning $$file.rst build/docs/$$file.html || exit 1; done
@@ -83,7 +83,7 @@ soak: .venv/run
 	@$(PIP_INSTALL) $(EDITABLE) '.[bench]'
 	@touch $@ .venv/run
 
-# An environment of its own: nothing that a client brings may be there when the server is tested.
+# A separate environment, so that the server is tested without packages of clients.
 .venv-interop/.ready: tests/interop/requirements.txt constraints.txt | .venv/test
 	@echo "installing xconn into .venv-interop"
 	@$(PYTHON) -m venv .venv-interop

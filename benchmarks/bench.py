@@ -1,8 +1,8 @@
-"""What tuleaprt costs, beside a loop of send() in C that is measured in the same run, and beside its goals.
+"""Measures what tuleaprt costs, next to a loop of send() in C in the same run, and next to its goals.
 
-Starts a server of its own for each load, on one core, and load.c on another. CPU and memory are the
-operating system's. Every delivery is checked: whatever is lost, doubled or out of order, or a connection
-that ends, makes this exit with 1. A goal that is missed does not.
+Each load gets a server of its own on one core; load.c runs on another. The operating system reports CPU
+and memory. Every delivery is checked: a lost, doubled or misordered event, or a connection that ends,
+makes the exit status 1. A missed goal does not.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def starter(peer: Router | None, folder: Path) -> Start:
 
 
 def own_cores() -> Cores:
-    """The server's and the load's."""
+    """The core of the server and that of the load."""
     usable = sorted(os.sched_getaffinity(0))
     return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
 
@@ -92,7 +92,7 @@ def main() -> int:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The load and the server inherit it.
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    # Ended in either way, what was started is stopped.
+    # Either signal stops everything that was started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     cores = own_cores()
     pin(0, cores[1])
@@ -110,7 +110,7 @@ def main() -> int:
 
 
 def show(given: argparse.Namespace, found: Found, peer: str, remarks: list[str]) -> None:
-    """The table for people, JSON for machines, and the plot."""
+    """Print the table; write JSON and the plot."""
     figures = medians(found.passes)
     if peer:
         figures = without_goals(figures)
@@ -130,7 +130,7 @@ def show(given: argparse.Namespace, found: Found, peer: str, remarks: list[str])
     given.json.write_text(json.dumps(document, indent=2) + "\n")
     print(given.json)
     if given.full:
-        # What it needs is installed for FULL=1 only.
+        # Only FULL=1 installs what it needs.
         from plot import draw
 
         draw(found.growth[0].points, peer or "tuleaprt", where, given.plot)

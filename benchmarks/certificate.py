@@ -1,4 +1,4 @@
-"""A certificate that nobody vouches for, for the server's TLS; the load does not ask who does."""
+"""A self-signed certificate for the server's TLS. The load does not verify it."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

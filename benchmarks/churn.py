@@ -1,4 +1,6 @@
-"""What happens to windows all the time: they go and come, subscribe anew, show tickets, stop reading."""
+"""What happens to windows all the time: they connect and disconnect, subscribe again, show tokens, stop
+reading.
+"""
 
 import asyncio
 import time
@@ -17,7 +19,7 @@ Action = Callable[[Window, Connection], Awaitable[None]]
 
 
 class Churn:
-    """So many things happen in a second, while it is not held."""
+    """Causes a number of events each second, while it is not held."""
 
     def __init__(self, crowd: Crowd, poster: Poster, per_second: float) -> None:
         self.is_held = False
@@ -52,7 +54,7 @@ class Churn:
         assert window.connection is not None
         window.is_busy = True
         try:
-            # Sometimes with nothing under way, so that all before is known; sometimes in the middle of it.
+            # Half of the time after everything is received, so that all earlier events are known.
             if self._random.random() < 0.5:
                 await window.connection.barrier()
             if window.is_open:
@@ -70,7 +72,7 @@ class Churn:
         connection.reset()
 
     async def _expire(self, window: Window, connection: Connection) -> None:
-        """The next session has a ticket that ends soon."""
+        """The next session has a token that expires soon."""
         window.life = self._random.uniform(*SHORT_LIFE)
         connection.leave()
 
@@ -81,7 +83,7 @@ class Churn:
         await connection.subscribe(board)
 
     async def _refresh(self, window: Window, connection: Connection) -> None:
-        """Other groups: some are lost, some gained."""
+        """A token with other groups: some are lost, some gained."""
         user, world = window.user, self._world
         if user.is_changing:
             return
@@ -98,15 +100,15 @@ class Churn:
             user.is_changing = False
 
     async def _stale(self, window: Window, connection: Connection) -> None:
-        """A ticket with other groups that ends before another that was shown: nothing changes."""
+        """A token with other groups that expires before another one that was shown. Nothing changes."""
         user, end = window.user, time.time() + STALE_SECONDS
         if len(user.groups.now) == 1 and connection.shown < user.end:
-            # His other window has shown a newer one: this ends between the two.
+            # Another window of the user has shown a newer token. This one expires between the two.
             end = (connection.shown + user.end) / 2
         await connection.call(REFRESH, self._crowd.ticket(user.id, self._crowd.some_groups(), end))
 
     async def slow_reader(self) -> None:
-        """One of those before the stage stops reading; large posts go on until the server has cut him off."""
+        """A window of the stage stops reading. Large posts follow until the server has closed it."""
         ready = [it for it in self._crowd.stage if it.is_open and not it.is_busy]
         if not ready:
             return
@@ -119,7 +121,7 @@ class Churn:
             window.is_busy = False
 
     async def _stall(self, window: Window, connection: Connection) -> None:
-        """He reads again while he may still be told that he is cut off, or only when he is gone."""
+        """The client reads again while the server may still say why, or only after its close."""
         poster, slow = self._poster, 'closes_total{reason="slow reader"}'
         async with poster.lock:
             before = await poster.metric(slow)

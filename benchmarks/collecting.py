@@ -1,7 +1,7 @@
-"""twistd that collects its garbage on SIGUSR1: its memory is then what it keeps.
+"""twistd that collects garbage on SIGUSR1, so that its memory is what it keeps.
 
-Connections that have ended leave cycles of objects, and Python looks for those in all that it has only when
-it has a quarter more: without this, memory would say how long ago that was.
+Closed connections leave cycles of objects. Python collects them only when it has a quarter more objects,
+so memory would otherwise depend on when that was.
 """
 
 import gc

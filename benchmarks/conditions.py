@@ -1,4 +1,4 @@
-"""What the figures depend on, and what one must know to read them."""
+"""The conditions of the measurement that one must know to read the figures."""
 
 import os
 import platform
@@ -11,9 +11,9 @@ from figures import Results
 from growth import Series
 
 SATURATED, DISTURBED = 0.9, 0.2
-"""From which share of a core on the notes speak of it."""
+"""Above these shares of a core, the notes mention it."""
 LATE = 0.005
-"""From how many seconds behind schedule on the notes speak of it."""
+"""Above this delay in seconds, the notes mention it."""
 
 
 def notes(
@@ -24,7 +24,7 @@ def notes(
         yield "There is one core for the server and the load: only the CPU means anything."
     busy = [step for step, them in all_of.items() if max(it.busy for it in them) > SATURATED]
     if busy:
-        yield f"The load had no time to spare, so rates could be higher: {', '.join(busy)}."
+        yield f"The load generator was saturated, so these rates are lower bounds: {', '.join(busy)}."
     late = max(it.late for them in all_of.values() for it in them)
     if late > LATE:
         yield f"Posts at a pace were up to {late * 1e3:.0f} ms late, which is not in their latencies."

@@ -1,6 +1,6 @@
 """One connection of a window, from the TCP connection to its end: WebSocket, and WAMP in JSON.
 
-Masked with zeros, which is allowed, the frames of a client are their own text.
+The mask of client frames is zero, which is allowed, so payloads need no masking.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Window(Protocol):
 
 
 class Gone(Exception):
-    """The connection has ended before what was awaited came."""
+    """The connection has ended before the awaited message came."""
 
 
 class Refused(Exception):
@@ -60,7 +60,7 @@ class Refused(Exception):
 
 
 class Asked(NamedTuple):
-    """A request that is under way; posts up to ``horizon`` were answered before it was made."""
+    """A request in progress. Posts up to ``horizon`` were answered before it was sent."""
 
     answer: asyncio.Future[Any]
     horizon: int
@@ -83,9 +83,9 @@ def topic_of(board: int) -> str:
 
 
 class Connection(asyncio.Protocol):
-    """``opened`` is done when all boards are subscribed, ``ended`` when the connection is gone.
+    """``opened`` is done when all boards are subscribed, ``ended`` when the connection is closed.
 
-    ``parting``: why its end is no surprise, "" while it would be one.
+    ``parting`` is why its end is expected; "" while it is not.
     """
 
     transport: asyncio.Transport
@@ -98,13 +98,13 @@ class Connection(asyncio.Protocol):
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.boards: dict[int, int] = {}
-        """Of each subscription."""
+        """The board of each subscription."""
         self.code = 0
-        """Of the server's close frame."""
+        """The code of the server's close frame."""
         self.goodbye = ""
         self.ends_at = math.inf
         self.shown = 0.0
-        """When the newest ticket that this session has shown ends."""
+        """The end of the newest token that this session has shown."""
         self._rest = b""
         self._is_upgraded = False
         self._ids = count(1)
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
             ERROR: self._failed,
         }
 
-    # Of asyncio.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -147,15 +147,15 @@ class Connection(asyncio.Protocol):
         for future in (self.opened, *(it.answer for it in self._asked.values())):
             if not future.done():
                 future.set_exception(Gone())
-                # Not everybody is still waiting.
+                # Nothing may be waiting for it any more.
                 future.exception()
         self._asked.clear()
         self.ended.set_result(None)
 
-    # What its window does with it.
+    # Called by its window.
 
     async def barrier(self) -> None:
-        """Until everything has come that was published before."""
+        """Wait until all earlier publications have arrived."""
         await self._ask(CALL, {}, "test.no.such.procedure")
 
     async def call(self, procedure: str, *args: Any) -> Any:
@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     async def subscribe(self, board: int) -> None:
         def subscribed(message: list[Any]) -> None:
-            # At once: events may follow in the same segment.
+            # Now, because events may follow in the same segment.
             self.boards[message[2]] = board
             self.reader.become(Listening.YES, board)
 
@@ -182,19 +182,19 @@ class Connection(asyncio.Protocol):
         await self._ask(UNSUBSCRIBE, subscription, then=unsubscribed)
 
     def leave(self) -> None:
-        """In the way of WAMP."""
+        """End the session with GOODBYE."""
         self.parting = "clean"
         self._say(GOODBYE, {}, "wamp.close.normal")
 
     def reset(self) -> None:
-        """Without a word."""
+        """Drop the connection."""
         self.parting = "reset"
         sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def stall(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self.parting = "slow"
         sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -203,12 +203,12 @@ class Connection(asyncio.Protocol):
         self.transport.pause_reading()
 
     def read_on(self) -> None:
-        """Again, and as fast as others do: through a small window it would take minutes."""
+        """Read again with a large buffer. A small one would take minutes."""
         sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
         self.transport.resume_reading()
 
-    # Its own.
+    # Internal.
 
     def _say(self, *message: Any) -> None:
         self.transport.write(frame(TEXT, msgspec.json.encode(message)))
@@ -238,14 +238,14 @@ class Connection(asyncio.Protocol):
         )
 
     def _frame(self, data: bytes, at: int) -> int:
-        """Take the frame that begins there, if it is there whole, and return where it ends."""
+        """Handle the frame at this offset if it is complete, and return its end."""
         if len(data) < at + 2:
             return at
         opcode, size, start = data[at] & 0x0F, data[at + 1], at + 2
         if size >= SHORT:
             width = 2 if size == SHORT else 8
             size, start = int.from_bytes(data[start : start + width]), start + width
-        # The width of what is not there yet does not matter.
+        # The rest of the frame has not arrived.
         if len(data) < start + size:
             return at
         payload = data[start : start + size]

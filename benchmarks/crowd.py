@@ -1,4 +1,4 @@
-"""The windows: each is there to the end, and comes back whenever its connection has ended."""
+"""All windows. Each exists to the end and reconnects whenever its connection has ended."""
 
 import asyncio
 import time
@@ -11,20 +11,23 @@ from connection import RESTART, Connection, Gone, Refused
 from expected import Groups, Past, Reader, User, World
 
 AT_A_TIME = 32
-"""Connections that are opening: fewer than Twisted's backlog of 50, past which a SYN is lost for a second."""
+"""Connections that are opened at once: fewer than Twisted's backlog of 50, above which Linux drops a SYN for
+a second.
+"""
 OPEN_SECONDS, PAUSE_SECONDS, LONGEST_PAUSE = 30, 0.2, 3.0
 TICKET_SECONDS = 1500
 GROUPS = range(1, 13)
 IN_GROUP, GROUP_SETS = 0.4, 200
 FIRST_USER = 1000
 HALL, STAGE, FIRST_BOARD = 1, 2, 10
-"""The board of many, that with the large posts, and the first of those of a hundred each."""
+"""The board with many windows, the one with large posts, and the first of those with a hundred windows each.
+"""
 TRANSIENT = {503}
 STARTING = "starting"
 
 
 class Person(User):
-    """A user with his tickets; ``newest`` is the one that ends last, ``end`` when it does."""
+    """A user with tokens; ``newest`` expires last, at ``end``."""
 
     __slots__ = ("end", "is_changing", "newest")
 
@@ -36,7 +39,7 @@ class Person(User):
 
 
 class Window:
-    """``life``: for how long the ticket of its next session is good, if not for long."""
+    """A window. ``life`` is the life of the next session's token, if it is short."""
 
     def __init__(self, crowd: "Crowd", number: int, user: Person, boards: tuple[int, ...]) -> None:
         self.crowd = crowd
@@ -54,7 +57,7 @@ class Window:
         return it is not None and it.opened.done() and not it.ended.done() and not it.parting
 
     async def keep(self) -> None:
-        """Be connected, until the crowd leaves."""
+        """Stay connected until the end."""
         pause = PAUSE_SECONDS
         while not self.crowd.is_leaving:
             is_open = await self._open()
@@ -110,7 +113,7 @@ class Window:
             if user.end < now + TICKET_SECONDS / 10:
                 groups = user.groups.now[-1]
                 self.crowd.renew(user, groups)
-                # Not certain before it was shown.
+                # The groups are uncertain until the token is shown.
                 user.groups.become((*user.groups.now, groups), self.crowd.world.next_moment())
             self._shown, connection.shown = user.newest, user.end
             return self._shown
@@ -127,7 +130,7 @@ class Window:
 
 
 class Crowd:
-    """All windows. ``is_restarting``: "", by which signal the server is being stopped, or STARTING."""
+    """All windows. ``is_restarting`` is "", the signal that stops the server, or STARTING."""
 
     def __init__(self, world: World, key: str, port: int, random: Random) -> None:
         self.world = world
@@ -138,9 +141,9 @@ class Crowd:
         self.is_leaving = False
         self.windows: list[Window] = []
         self.boards: list[int] = []
-        """Those of a hundred."""
+        """The boards with a hundred windows."""
         self.stage: list[Window] = []
-        """Who looks at that."""
+        """The windows of the stage."""
         self._key = key
         self._sets = [frozenset(it for it in GROUPS if random.random() < IN_GROUP) for _ in range(GROUP_SETS)]
         self._on: dict[int, list[Window]] = {}
@@ -148,7 +151,7 @@ class Crowd:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def populate(self, count: int) -> None:
-        """A fifth of the windows are second ones of a user, a tenth look at the hall, too."""
+        """A fifth of the windows are second ones of a user; a tenth are on the hall's board, too."""
         boards = max(3, count // 100)
         stage = max(6, count // 500)
         for number in range(count):
@@ -167,15 +170,15 @@ class Crowd:
                 self._on.setdefault(board, []).append(window)
 
     def on(self, board: int) -> list[Window]:
-        """Who looks at it, subscribed at the moment or not."""
+        """The windows of a board, subscribed now or not."""
         return self._on[board]
 
     def some_groups(self) -> Groups:
-        """As in a company: more users than sets of groups."""
+        """There are fewer sets of groups than users, as in a company."""
         return self.random.choice(self._sets)
 
     def renew(self, user: Person, groups: Groups) -> str:
-        """Make the ticket of his that ends last."""
+        """Make a token of the user that expires last."""
         user.end = max(user.end + 1, time.time() + TICKET_SECONDS)
         user.newest = self.ticket(user.id, groups, user.end)
         return user.newest
@@ -186,7 +189,7 @@ class Crowd:
         return jwt.encode(claims, self._key, algorithm="HS512")
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Errors of what runs beside are the soak's own, and end it."""
+        """Run it beside the rest. An error of it ends the soak."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -205,14 +208,14 @@ class Crowd:
         return it
 
     def stopping(self, signal: str) -> None:
-        """Whatever is connected will end by that."""
+        """The server is being stopped by this signal, so all connections will end."""
         self.is_restarting = signal
         for it in self._connections:
-            # Of who is not in yet, or is going already, nothing is expected.
+            # Nothing is expected of connections that are opening or ending.
             it.parting = signal if it.opened.done() and not it.parting else "midway"
 
     async def stopped(self, seconds: float) -> None:
-        """Until all have noticed."""
+        """Wait until all windows have noticed."""
         if them := [it.ended for it in self._connections]:
             _, late = await asyncio.wait(them, timeout=seconds)
             if late:
@@ -227,7 +230,7 @@ class Crowd:
             self.start(it.keep())
 
     async def leave(self, seconds: float) -> None:
-        """Everybody goes, and nobody comes back."""
+        """All windows disconnect for good."""
         self.is_leaving = True
         for it in self.windows:
             if it.is_open and it.connection is not None:

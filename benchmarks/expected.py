@@ -1,8 +1,9 @@
-"""What each window must get, may get and must never get: the rights once more, not the server's way.
+"""What each window must receive, may receive and must not receive: the rights, computed independently of the
+server.
 
-A post is judged for a window by what held from the moment it was sent. Where that was certain all the time,
-the post must come or must not; where something was changing meanwhile, it may. Moments are counted, not
-timed: each change and each post has a moment of its own.
+A post is judged for a window by the conditions since the post was sent. If they were certain all the
+time, the post must arrive or must not. If they were changing, it may arrive. Moments are counted and not
+timed: each change and each post has its own.
 """
 
 import math
@@ -24,7 +25,7 @@ class Listening(Enum):
 
 
 class Past(Generic[T]):
-    """A value and those that it had before."""
+    """A value and its former values."""
 
     __slots__ = ("_spans",)
 
@@ -39,7 +40,7 @@ class Past(Generic[T]):
         self._spans.append((moment, value))
 
     def during(self, start: float, end: float = math.inf) -> Iterator[T]:
-        """Every value that it had at some time between the two, the latest first."""
+        """All values between the two moments, the latest first."""
         for since, value in reversed(self._spans):
             if since <= end:
                 yield value
@@ -51,7 +52,7 @@ class Past(Generic[T]):
 
 
 class Audience(NamedTuple):
-    """Who may see a post: who is in all of the groups (None: nobody), and one user besides (0: none)."""
+    """The users that may see a post: those in all of the groups (None: none), and one more user (0: none)."""
 
     groups: Groups | None
     user: int = 0
@@ -62,7 +63,7 @@ class Audience(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Post:
-    """``number`` counts all posts, ``window`` is the sender's (-1: nobody's), ``at`` is by the clock."""
+    """``number`` counts all posts, ``window`` is the sender's (-1: none), ``at`` is the time of the clock."""
 
     number: int
     board: int
@@ -76,7 +77,7 @@ class Post:
 
 @dataclass(slots=True)
 class User:
-    """``groups``: each that he may have; two, while a ticket with others is under way."""
+    """``groups`` are the sets that the user may have: two while a token with other groups is being shown."""
 
     id: int
     groups: Past[tuple[Groups, ...]]
@@ -84,12 +85,12 @@ class User:
 
 @dataclass(slots=True)
 class World:
-    """All posts since the last quiet point, and what was found."""
+    """All posts since the last quiet point, and the faults that were found."""
 
     moment: int = 0
     number: int = 0
     answered: int = 0
-    """The newest post that was answered 200: whatever is asked now is answered behind it."""
+    """The newest post that was answered 200. A later request is answered after its events."""
     posts: dict[int, Post] = field(default_factory=dict)
     boards: dict[int, list[Post]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -124,13 +125,13 @@ class World:
             self.fault_texts.append(f"{kind}: {text}")
 
     def forget(self) -> None:
-        """Everything was judged. What comes of it yet is in no board, and a fault."""
+        """All posts have been judged. A late event of them is a fault."""
         self.posts.clear()
         self.boards.clear()
 
 
 class Reader:
-    """What one window has got, checked as it comes."""
+    """What one window has received, checked at arrival."""
 
     __slots__ = ("_next", "last", "listening", "user", "window", "world")
 
@@ -149,14 +150,14 @@ class Reader:
         self.listening[board].become(listening, self.world.next_moment())
 
     def gone(self) -> None:
-        """Its connection has ended: what was under way on it is lost, and the next begins anew."""
+        """The connection has ended. Events in transit are lost, and the next connection begins anew."""
         for board in self.listening:
             self.become(Listening.NO, board)
             self._next[board] = len(self.world.boards.get(board, ()))
         self.last = 0
 
     def got(self, number: int, board: int, size: int, ends_at: float) -> None:
-        """An event has come, on the subscription to this board, in a session that ends then."""
+        """An event has arrived on the subscription to this board, in a session that ends at ``ends_at``."""
         world = self.world
         world.counts["deliveries"] += 1
         post = world.posts.get(number)
@@ -181,7 +182,7 @@ class Reader:
                 world.counts["due"] += 1
 
     def settle(self, upto: int) -> None:
-        """All posts up to this number that were to come have come, says the order."""
+        """All due posts up to this number must have arrived, by the order of events."""
         for board, index in self._next.items():
             posts = self.world.boards.get(board, ())
             while index < len(posts) and posts[index].number <= upto:
@@ -191,13 +192,13 @@ class Reader:
             self._next[board] = index
 
     def forget(self) -> None:
-        """The world has."""
+        """The same as ``World.forget``."""
         self._next = dict.fromkeys(self._next, 0)
         for it in self.listening.values():
             it.forget()
 
     def _must_get(self, post: Post) -> bool:
-        """What was published between a subscription's beginning and its end, and is for him all the time."""
+        """Whether the post was published during a subscription and admitted the user all the time."""
         return (
             post.answered != math.inf
             and post.window != self.window
@@ -206,7 +207,9 @@ class Reader:
         )
 
     def _may_get(self, post: Post) -> bool:
-        """He subscribed before the answer at the latest, and had the right at some time since."""
+        """Whether the window had subscribed before the answer, and the user had the right at some time
+        since.
+        """
         listening = self.listening[post.board].during(post.sent, post.answered)
         return (
             post.window != self.window

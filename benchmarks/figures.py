@@ -1,4 +1,4 @@
-"""From what was measured to the table, with the goals."""
+"""Turns measurements into the table with goals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, median
@@ -8,14 +8,14 @@ from load import Result
 
 POSTS_PER_SECOND = 20
 GOAL_POSTS, GOAL_POSTS_YARD = 4000, 23_500
-"""So many posts per second to many boards are the goal where send() in C makes so many."""
+"""The goal: this many posts per second to many boards, where send() in C makes so many."""
 
 Results = Mapping[str, Sequence[Result]]
-"""Of one pass, by the names of the loads; "yard" is before those of the loop in C."""
+"""The results of one pass by the name of the load. "yard" precedes the names of those of the loop in C."""
 
 
 class Figure(NamedTuple):
-    """One line of the table. ``yard``: the same of the loop in C."""
+    """One line of the table. ``yard`` is the figure of the loop in C."""
 
     name: str
     what: str
@@ -42,7 +42,7 @@ class Figure(NamedTuple):
 
 
 def figures(found: Results) -> Iterator[Figure]:
-    """The table of one pass, without the lines of loads that it does not have."""
+    """The table of one pass, without the lines of loads that were not run."""
     for step in ("1000", "5000"):
         yield from _crowd(found, step)
     if "tls" in found:
@@ -90,7 +90,7 @@ def _posts(found: Results) -> Iterator[Figure]:
     many, yard_many = found["boards"][0], found["yard boards"][0]
     rates = [it.posts / it.seconds for it in (many, yard_many)]
     yield Figure("posts", "1,000 boards, 5 subscribers each: posts", rates[0], "1/s", rates[1])
-    # By CPU, because whatever else runs takes some of the clock from both, and not the same.
+    # By CPU, because other processes take time of the clock from both, and not equally.
     rates = [it.posts / it.cpu for it in (many, yard_many)]
     least = rates[1] * GOAL_POSTS / GOAL_POSTS_YARD
     yield Figure("posts_cpu", "  by each second of CPU", rates[0], "1/s", rates[1], at_least=least)
@@ -110,7 +110,7 @@ def _latencies(found: Results) -> Iterator[Figure]:
 
 
 def without_goals(found: Sequence[Figure]) -> list[Figure]:
-    """Of a peer, which has its own."""
+    """For a peer, which has goals of its own."""
     return [it._replace(at_most=None, at_least=None) for it in found]
 
 

@@ -1,4 +1,4 @@
-"""How cost and latency grow with subscribers, boards, the length of events and the sets of groups."""
+"""Measures cost and latency over subscribers, boards, the length of events and the sets of groups."""
 
 import resource
 import sys
@@ -15,15 +15,16 @@ BOARDS = (1, 10, 100, 1000)
 EVENT_BYTES = (FRAME_BYTES, 2048, 16_384, 131_072)
 GROUP_SETS = (1, 10, 100, 1000)
 SPARE_FILES = 200
-"""What the server and the load have open beside their connections, at most."""
+"""The most files that the server and the load have open beside their connections."""
 BEARABLE = 0.5
-"""Of a core: as many posts a second as need no more are what latencies are measured at."""
+"""Latencies are measured at the rate that needs this share of a core."""
 
 
 class Point(NamedTuple):
-    """CPU is µs per delivery or per post, ``yard`` that of send() in C.
+    """CPU in µs per delivery or post; ``yard`` is that of send() in C.
 
-    Latencies are ms, at ``pace`` posts/s. ``others`` is the most of a core that was busy with something else.
+    Latencies are in ms, at ``pace`` posts/s. ``others`` is the largest share of a core that other
+    processes used.
     """
 
     at: int
@@ -36,7 +37,7 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """What grows, what each point's ``cpu`` is for, and the points."""
+    """What grows, the unit of ``cpu``, and the points."""
 
     name: str
     what: str
@@ -47,7 +48,7 @@ class Series(NamedTuple):
 def grow(bench: Bench, seconds: float, *, is_peer: bool) -> Iterator[Series]:
     """
     Raises:
-        Failed: not even the smallest crowd fits the limit of open files.
+        Failed: the limit of open files is too low for the smallest crowd.
     """
     per_delivery, per_post = "CPU per delivery", "CPU per post"
     points = [_of_crowd(bench, it, seconds) for it in _that_fit(SUBSCRIBERS)]
@@ -82,7 +83,7 @@ def _of_crowd(bench: Bench, count: int, seconds: float) -> Point:
 
 
 def sustainable(count: int, delivery_us: float) -> int:
-    """Posts a second to so many subscribers that leave the server time to spare."""
+    """The posts a second to this many subscribers that leave the server time to spare."""
     return max(1, min(POSTS_PER_SECOND, int(BEARABLE / (count * delivery_us * 1e-6))))
 
 

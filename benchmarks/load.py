@@ -1,9 +1,8 @@
-"""The load that load.c makes: what it is told, and what it measured.
+"""Runs load.c: its input and its results.
 
-It reads from stdin: one line of numbers (``Plan.head``), the post in hexadecimal, and a line for each
-browser (``Browser.line``). Then it goes through its phases:
-plan, open, warm, measure. It ends each with a line of JSON and waits for a line, so that the server's CPU can
-be read when nothing happens.
+It reads from stdin one line of numbers (``Plan.head``), the post in hexadecimal, and a line for each
+browser (``Browser.line``). Then it runs its phases: plan, open, warm, measure. It ends each phase with a
+line of JSON and waits for a line, so that the server's CPU can be read while nothing happens.
 """
 
 import json
@@ -19,15 +18,17 @@ from router import FRAME_BYTES, ROOT, Browser, Failed, Request, Router, request,
 from server import cpu_seconds, machine_seconds, pin, resident_kib
 
 AT_A_TIME = 32
-"""Connections that are opening: fewer than Twisted's backlog of 50, past which a SYN is lost for a second."""
+"""Connections that are opened at once: fewer than Twisted's backlog of 50, above which Linux drops a SYN for
+a second.
+"""
 SETTLE_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One load. ``posters`` posts are under way at a time, or ``rate`` posts a second go to each board.
+    """One load. ``posters`` posts are in progress at a time, or ``rate`` posts a second go to each board.
 
-    ``event_bytes`` is how long an event is, about, with the head of its frame.
+    ``event_bytes`` is about the length of an event with the head of its frame.
     """
 
     browsers: Sequence[Browser] = field(repr=False)
@@ -63,7 +64,7 @@ class Latency(NamedTuple):
 
 
 class Result(NamedTuple):
-    """``cpu``: seconds of the server's while it was measured; ``busy``: the load's, of a core."""
+    """``cpu``: the server's seconds during the measurement; ``busy``: the load's share of a core."""
 
     seconds: float
     posts: int
@@ -74,13 +75,13 @@ class Result(NamedTuple):
     late: float = 0
     boards: Sequence[Latency] = ()
     open_cpu: float = 0
-    """CPU seconds of the server's until all had subscribed."""
+    """The server's CPU seconds until all had subscribed."""
     close_cpu: float = 0
-    """The same from the end of what was measured until all connections have ended."""
+    """The server's CPU seconds from the end of the measurement until all connections have ended."""
     open_kib: int = 0
-    """What the server's memory had grown by then."""
+    """By how much the server's memory had grown then."""
     others: float = 0
-    """Of a core: what was busy while it was measured and is neither the server nor the load."""
+    """The share of a core that processes other than the server and the load used."""
 
     @property
     def delivery_us(self) -> float:
@@ -103,7 +104,7 @@ def build(folder: Path) -> Path:
 
 
 class Talk:
-    """A context: a load.c that runs, on a core. Killed at the end."""
+    """A context: a running load.c on one core. It is killed at the end."""
 
     def __init__(self, command: Sequence[str | Path], core: int | None) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -125,7 +126,7 @@ class Talk:
     def hear(self) -> dict[str, Any]:
         """
         Raises:
-            Failed: what it was to do went wrong. That it takes for ever is seen to by its alarm().
+            Failed: a phase went wrong. An alarm() of load.c ends phases that take too long.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -138,7 +139,7 @@ class Talk:
 
 
 class Started(Protocol):
-    """A router that runs."""
+    """A running router."""
 
     @property
     def pid(self) -> int: ...
@@ -148,11 +149,11 @@ class Started(Protocol):
 
 
 Start = Callable[[int | None, bool], AbstractContextManager[Started]]
-"""Starts a router on a core, and says whether browsers speak TLS to it."""
+"""Starts a router on a core, with or without TLS."""
 
 
 class Bench:
-    """Measures plans: ``cores`` are the server's and the load's."""
+    """Measures plans. ``cores`` are the server's and the load's."""
 
     def __init__(self, program: Path, cores: tuple[int | None, int | None], start: Start) -> None:
         self._program = program
@@ -168,7 +169,7 @@ class Bench:
             return self._measure(plan, server.pid, head, post, lines)
 
     def yard(self, plan: Plan) -> Result:
-        """The same by a loop of send() in C, with as little around it as can be."""
+        """The same load with a loop of send() in C, with as little around it as possible."""
         post = request(tuleaprt((0, 0), "").publisher, plan.event_bytes)
         sizes = map(str, (plan.event_bytes, len(post.text), post.board_at, post.order_at))
         with Talk([self._program, "yard", *sizes], self._cores[0]) as yard:
@@ -197,7 +198,7 @@ class Bench:
 
 
 def settled_cpu_seconds(pid: int) -> float:
-    """When the process has nothing more to do."""
+    """The CPU seconds of the process when it has nothing more to do."""
     found = -1.0
     for _ in range(30):
         if found == (found := cpu_seconds(pid)):

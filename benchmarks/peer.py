@@ -39,7 +39,7 @@ class Peer:
             self._output.close()
             raise
         try:
-            # Before it has children, which are where it is.
+            # Before it has children, which inherit the core.
             pin(self.pid, self._core)
             self._wait_until_ready()
         except BaseException:

@@ -1,4 +1,4 @@
-"""Which loads a pass has, and in which order."""
+"""The loads of a pass, and their order."""
 
 import sys
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from load import Bench, Plan, Result
 from router import CBOR, GROUPS, JSON, MSGPACK, Browser
 
 PACE_LENGTH = 2.5
-"""How much longer a load at a pace takes: a p99 needs posts."""
+"""How much longer a load with a fixed rate takes: a p99 needs many posts."""
 
-# What is compared stands next to each other: a machine is not as fast now as it was a minute ago.
+# Loads that are compared stand next to each other, because the speed of a machine changes within minutes.
 ORDER = (
     *("yard 1000", "1000", "tls", "serializers", "groups", "1000", "yard 1000"),
     *("yard 5000", "5000", "yard 5000", "boards", "yard boards", "nobody", "yard nobody", "pace"),
 )
 OURS = ("tls", "groups")
-"""A peer has other groups, if any, and is told by its own file where it listens."""
+"""Loads that peers do not have: other groups, and endpoints by their own file."""
 
 
 def crowd(count: int) -> list[Browser]:
@@ -29,7 +29,7 @@ def crowd_in_groups(count: int, sets: int) -> list[Browser]:
 
 
 def crowd_on_boards(boards: int) -> list[Browser]:
-    """Five on each."""
+    """Five browsers on each board."""
     return [Browser(board=it % boards) for it in range(5 * boards)]
 
 

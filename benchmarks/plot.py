@@ -1,4 +1,4 @@
-"""A picture of how cost and latency grow with the subscribers of a board.
+"""Plots how cost and latency grow with the subscribers of a board.
 
 Only ``make bench FULL=1`` installs what this needs (the extra ``bench``).
 """

@@ -1,4 +1,6 @@
-"""Tuleap's part: one post at a time, with rights of every kind, and the audience that each kind means."""
+"""Tuleap's part in the soak: one post at a time, with rights of every kind, and the audience that each kind
+means.
+"""
 
 import asyncio
 import re
@@ -33,7 +35,7 @@ def one(group: int) -> Audience:
     return Audience(frozenset({group}))
 
 
-# Each says in words of its own who is meant; that the server's rule comes to the same is what is checked.
+# The audience of each kind is written independently of the server's rule, which is compared with it.
 KINDS: tuple[Kind, ...] = (
     lambda a, _a, _b, _bb, user: (rights(EVERYBODY), Audience(frozenset())),
     lambda a, aa, _b, _bb, user: (rights(a), one(aa)),
@@ -48,7 +50,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 class Poster:
-    """Posts at a pace. Who holds ``lock`` has the connection, and nothing else is posted."""
+    """Posts at a fixed rate. The holder of ``lock`` has the connection, and nothing else is posted."""
 
     def __init__(self, crowd: Crowd, port: int, per_second: float) -> None:
         self.lock = asyncio.Lock()
@@ -68,7 +70,7 @@ class Poster:
                 await self.post(self._board(), self._random.choice(SIZES))
 
     async def post(self, board: int, size: int, *, everybody: bool = False) -> None:
-        """To be called with the lock."""
+        """Call it with the lock."""
         sender = None
         if not everybody and self._random.random() < 0.3:
             sender = self._random.choice(self._crowd.on(board))
@@ -91,7 +93,7 @@ class Poster:
         await self._send(post, msgspec.json.encode(body))
 
     async def metric(self, name: str) -> float:
-        """The sum of a metric's samples that begin so."""
+        """The sum of the samples whose names begin so."""
         _, text = await self.request("GET", "/metrics", b"")
         lines = re.findall(rf"^tuleaprt_{re.escape(name)}.* (\S+)$", text.decode(), re.MULTILINE)
         return sum(map(float, lines))
@@ -138,7 +140,7 @@ class Poster:
             self._world.fault("refused", f"post {post.number}: status {status}")
 
     def _board(self) -> int:
-        # Of those that have many, few.
+        # Boards with many windows get few posts.
         chance = self._random.random()
         if chance < 0.1:
             return HALL if chance < 0.08 else STAGE

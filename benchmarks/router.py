@@ -1,6 +1,5 @@
-"""A WAMP router with an HTTP publisher, as far as the load must know it.
-
-It is tuleaprt, or a peer that a file describes.
+"""A WAMP router with an HTTP publisher, as far as the load needs to know it: tuleaprt, or a peer that a file
+describes.
 """
 
 import json
@@ -28,28 +27,29 @@ WRITERS: Mapping[str, Callable[[Any], bytes]] = {
     CBOR: cbor2.dumps,
 }
 NO_BOARD, NO_ORDER = "0" * 6, "n=" + "0" * 10
-"""What load.c overwrites by the number of the board, and of the post; it finds the second in events, too."""
+"""load.c overwrites these with the number of the board and of the post. It finds the second in events, too.
+"""
 
 
 class Failed(Exception):
-    """The benchmark has no result; the text says why."""
+    """The benchmark has no result. The text says why."""
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where browsers come in, and how. Without ``ticket`` and ``key`` they are anonymous."""
+    """The endpoint for browsers. Without ``ticket`` and ``key`` they are anonymous."""
 
     port: int
     realm: str
     topic: str
-    """With ``$board``, which is a number."""
+    """With ``$board``, a number."""
     path: str = "/"
     authid: str = "x"
     ticket: str = ""
     key: str = ""
-    """Tickets are JSON Web Tokens as Tuleap's, signed with it."""
+    """The key with which tokens like Tuleap's are signed."""
 
     def opening(self, number: int, board: int, groups: Sequence[str]) -> tuple[Any, Any, Any]:
-        """The messages of a browser from HELLO to SUBSCRIBE; the second is None if no ticket is asked for."""
+        """The messages of a browser from HELLO to SUBSCRIBE. The second is None if no token is needed."""
         is_known = bool(self.ticket or self.key)
         hello = {"roles": {"subscriber": {}}, "authmethods": ["ticket" if is_known else "anonymous"]}
         topic = Template(self.topic).substitute(board=FIRST_ROOM + board)
@@ -66,7 +66,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Publisher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where changes are posted. ``body`` has once ``$board``, a number, and ``$data``, an object."""
+    """The endpoint for posts. ``body`` has ``$board``, a number, and ``$data``, an object, once each."""
 
     port: int
     path: str
@@ -75,7 +75,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Router(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``command``: what starts it, in the foreground and with all that it needs."""
+    """``command`` starts the router in the foreground with everything that it needs."""
 
     name: str
     websocket: Door
@@ -85,7 +85,7 @@ class Router(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Request(NamedTuple):
-    """A post, and where in it the numbers of the board and of the post are."""
+    """A post, and the places of the numbers of the board and of the post in it."""
 
     text: bytes
     board_at: int
@@ -93,14 +93,14 @@ class Request(NamedTuple):
 
 
 class Browser(NamedTuple):
-    """Who subscribes to a board."""
+    """A subscriber of a board."""
 
     board: int = 0
     protocol: str = JSON
     groups: Sequence[str] = GROUPS
 
     def line(self, number: int, door: Door) -> str:
-        """For load.c: board, subprotocol and three messages, the second empty if there is none."""
+        """The line for load.c: board, subprotocol and three messages, the second empty if there is none."""
         write = WRITERS[self.protocol]
         messages = door.opening(number, self.board, self.groups)
         return " ".join(
@@ -111,7 +111,7 @@ class Browser(NamedTuple):
 def described(path: Path) -> Router:
     """
     Raises:
-        Failed: the file is not there, or does not describe a router.
+        Failed: the file does not exist, or does not describe a router.
     """
     try:
         found = msgspec.convert(tomllib.loads(path.read_text()), Router)
@@ -126,9 +126,9 @@ def described(path: Path) -> Router:
 
 
 def tuleaprt(ports: tuple[int, int], key: str) -> Router:
-    """This project's server, where Tuleap moves cards."""
+    """This project's server, with Tuleap's moves of cards."""
     body = json.loads(SAMPLE.read_bytes())
-    # Nobody is the sender's window, so nobody is left out.
+    # The post has no sender's window, so no subscriber is left out.
     body |= {"sender_uuid": None, "room_id": "$board", "data": "$data"}
     text = json.dumps(body, separators=(",", ":")).replace('"$board"', "$board").replace('"$data"', "$data")
     return Router(
@@ -139,7 +139,7 @@ def tuleaprt(ports: tuple[int, int], key: str) -> Router:
 
 
 def data(frame_bytes: int) -> str:
-    """The data of a move, for an event of about so many bytes; they end with the order number."""
+    """The data of a move for an event of about this many bytes. They end with the order number."""
     body = json.loads(SAMPLE.read_bytes())
     found = body["data"] | {"from_column": NO_ORDER}
     cards = found["ordered_destination_column_items_ids"]
@@ -149,22 +149,22 @@ def data(frame_bytes: int) -> str:
         return frame_bytes - (4 if frame_bytes < 0x10000 else 10) - len(msgspec.json.encode(event))
 
     while (left := missing()) > 0:
-        # No card's number is longer than the last one's will be.
+        # No number of a card is longer than the last one's.
         most = len(str(cards[-1] + left)) + 1
         cards.extend(range(cards[-1] + 1, cards[-1] + 1 + (left // most or 1)))
     return msgspec.json.encode(found).decode()
 
 
 def request(publisher: Publisher, frame_bytes: int) -> Request:
-    """What is posted for an event of about so many bytes.
+    """The post for an event of about this many bytes.
 
     Raises:
-        ValueError, KeyError: the publisher's body is no such template.
+        ValueError, KeyError: the publisher's body is not such a template.
     """
     template = Template(publisher.body)
     if sorted(template.get_identifiers()) != ["board", "data"] or publisher.body.count("$") != 2:
         raise ValueError("the publisher's body must have $board once and $data once")
-    # No JSON, header or template has a NUL, so the place of the board is where one is.
+    # JSON, headers and templates contain no NUL, so NUL marks the place of the board.
     body = template.substitute(board="\0" * len(NO_BOARD), data=data(frame_bytes)).encode()
     headers = {"Host": "127.0.0.1", "Content-Type": "application/json"} | publisher.headers
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

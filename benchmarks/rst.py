@@ -1,4 +1,4 @@
-"""Prints what docs/performance.rst says from "Figures" on, from the JSON that make bench has written."""
+"""Prints the end of docs/performance.rst, from "Figures" on, from the JSON of ``make bench``."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ def list_table(head: Sequence[str], rows: Iterable[Sequence[str]], first_width: 
 
 def row(it: Figure) -> Sequence[str]:
     yard = "" if it.yard is None else f"{number(it.yard)} {it.unit}"
-    # A line that begins with spaces says more of the one before.
+    # A line that begins with spaces continues the one before.
     what = f"… {it.what.strip()}" if it.what.startswith(" ") else it.what
     goal = f"{it.mark} {it.goal} {it.unit}".strip() if it.goal else ""
     return what, f"{number(it.value)} {it.unit}".strip(), goal, yard

@@ -1,4 +1,4 @@
-"""The server that is measured, on a core of its own, and what the operating system says of a process."""
+"""The measured server on a core of its own, and the operating system's figures of a process."""
 
 import os
 import re
@@ -21,7 +21,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> Iterator[int]:
-    """A process and those that it has started, and so on."""
+    """A process, its children, and their children."""
     yield pid
     for thread in Path(f"/proc/{pid}/task").iterdir():
         for child in (thread / "children").read_text().split():
@@ -33,36 +33,36 @@ def cpu_seconds(pid: int) -> float:
     ticks = 0
     for each in family(pid):
         stat = Path(f"/proc/{each}/stat").read_text()
-        # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 of proc(5).
+        # The name, in parentheses, may contain spaces. utime and stime are fields 14 and 15 of proc(5).
         fields = stat.rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / CLOCK_TICKS
 
 
 def machine_seconds() -> float:
-    """The time that all cores were busy so far, in seconds."""
+    """The busy time of all cores so far, in seconds."""
     ticks = [int(it) for it in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
     # The fourth and fifth of proc(5) are idle time.
     return (sum(ticks) - ticks[3] - ticks[4]) / CLOCK_TICKS
 
 
 def resident_kib(pid: int) -> int:
-    """Of a process and its children."""
+    """The resident memory of a process and its children."""
     statuses = [Path(f"/proc/{it}/status").read_text() for it in family(pid)]
     found = (re.search(r"^VmRSS:\s*(\d+) kB$", it, re.MULTILINE) for it in statuses)
     return sum(int(it[1]) for it in found if it)
 
 
 def pin(pid: int, core: int | None) -> None:
-    """None: wherever it likes."""
+    """Pin the process to a core; None: do not."""
     if core is not None:
         os.sched_setaffinity(pid, {core})
 
 
 class Server:
-    """A context: ``twistd tuleaprt``, ready, on ports of its own. ``certificate``: with its key, for TLS.
+    """A context: ``twistd tuleaprt``, ready, on free ports. ``certificate``: a file with its key, for TLS.
 
-    ``options`` are for its environment; ``twistd`` is what starts it, if not the usual.
+    ``options`` are for its environment. ``twistd`` is the command that starts it.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class Server:
             )
 
     def start(self) -> None:
-        """Also once more, after it was stopped.
+        """Start it, also after a stop.
 
         Raises:
             Failed: it did not become ready.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TULEAPRT_")}
         environment |= {
-            # What is measured is this checkout, whichever is installed.
+            # Measure this checkout, whichever version is installed.
             "PYTHONPATH": str(ROOT),
             "PRIVATE_KEY": self.key,
             "TULEAPRT_LISTEN__PRIVATE": ANYWHERE,
@@ -128,7 +128,7 @@ class Server:
             raise
 
     def stop(self, by: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
-        """End it, by SIGKILL if it takes longer than that, and return its exit code."""
+        """Stop it, by SIGKILL after ``seconds``, and return its exit code."""
         self._process.send_signal(by)
         try:
             code = self._process.wait(seconds)
@@ -151,7 +151,7 @@ class Server:
 
     @property
     def ports(self) -> tuple[int, int]:
-        """Where browsers connect, and where Tuleap posts."""
+        """The ports of the public and the private site."""
         return self._ports["public"], self._ports["private"]
 
     def _wait_until_ready(self) -> None:
@@ -165,7 +165,8 @@ class Server:
         if not ready:
             code = self._process.wait()
             raise Failed(f"the server ended (code {code}) before it was ready:\n{''.join(self._last_lines)}")
-        # A pipe that nobody reads would fill up and stop the server. Connections are lost when we close them.
+        # A pipe that is not read would fill up and block the server. The load closes connections without
+        # GOODBYE.
         lines = (line for line in self._process.stdout if "closed: connection lost" not in line)
         self._reading = threading.Thread(target=lambda: deque(map(self._read, lines), maxlen=0), daemon=True)
         self._reading.start()

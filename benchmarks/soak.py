@@ -1,9 +1,10 @@
-"""Whether the server holds: thousands of windows come and go while posts are made; every delivery is checked.
+"""Tests the server for a long time: thousands of windows connect and disconnect while posts are made, and
+every delivery is checked.
 
-First it is stopped, killed and started again; then it lives on to the end, with quiet points at which nothing
-is under way: whatever was due must have come by then, and its memory and open files are counted. Exits with 1
-if anything was lost, doubled, out of order, shown to somebody without the right or refused without reason,
-or if the server has grown.
+First the server is stopped, killed and started again. Then it runs to the end, with quiet points at which
+everything due must have arrived, and memory and open files are counted. The exit status is 1 if an event
+was lost, doubled, misordered, shown to a user without the right, or refused without reason, or if the
+server has grown.
 """
 
 import argparse
@@ -31,22 +32,23 @@ from summary import Sample, summary
 
 POSTS_PER_SECOND = 20
 HAPPENINGS = 150
-"""So many windows make for one happening each second."""
+"""This many windows cause one event of churn each second."""
 OPTIONS = {
-    # Full before the warm-up is over, or memory could not be flat.
+    # It is full before the warm-up is over. Otherwise memory would grow.
     "TULEAPRT_HISTORY__BYTES": str(1 << 20),
-    # Slow readers are noticed after little.
+    # So that slow subscribers are noticed early.
     "TULEAPRT_LIMITS__MAX_OUTBOX": str(1 << 18),
 }
 STOP_SECONDS, SETTLE_SECONDS = 60, 20
 EXIT_CODES = {signal.SIGTERM: 0, signal.SIGKILL: -signal.SIGKILL}
 SURPLUS = 3
-# -P: the modules here are none of its business.
+# -P: the server must not find the modules of this folder.
 TWISTD = (sys.executable, "-P", str(ROOT / "benchmarks/collecting.py"))
 ROUND_SECONDS = (1.0, 40.0)
 WARM_SECONDS = 60
-"""At most, and a sixth of the whole. In this time each connection is pinged for the first time, and so has
-all that it ever has, and the caches fill."""
+"""The warm-up lasts this long at most, and a sixth of the whole. Each connection is pinged for the first
+time in it, and caches fill.
+"""
 
 
 class Plan(NamedTuple):
@@ -73,7 +75,7 @@ class Soak:
 
     async def run(self) -> None:
         began = time.monotonic()
-        # What the start has opened is closed once a request was answered.
+        # Files that were opened at the start are closed after the first request.
         await self._collect()
         self._poster.close()
         await asyncio.sleep(1)
@@ -92,7 +94,7 @@ class Soak:
         warm = time.monotonic() + min(self._plan.seconds / 6, WARM_SECONDS)
         while time.monotonic() < warm:
             await self._round(length)
-        # What it has after the last of these is what it may keep.
+        # The last sample of the warm-up is the reference.
         del self.samples[:-1]
         while len(self.samples) < 2 or time.monotonic() - began < self._plan.seconds:
             await self._round(length)
@@ -115,7 +117,7 @@ class Soak:
         self._say(f"restarting, {by.name}")
         self._crowd.stopping(by.name)
         code = await asyncio.to_thread(self._server.stop, by, STOP_SECONDS)
-        # What takes too long is killed.
+        # A stop that takes too long ends in SIGKILL.
         if code != EXIT_CODES[by]:
             self.world.fault("restart", f"after {by.name} the server exits with {code}")
         async with self._poster.lock:
@@ -126,7 +128,7 @@ class Soak:
         self.world.counts[by.name] += 1
 
     async def _quiet(self) -> Sample:
-        """Nothing is under way: what was due has come, or is lost."""
+        """A quiet point: everything due has arrived, or is lost."""
         self._churn.is_held = True
         await self._until_all_are_in()
         async with self._poster.lock:
@@ -168,11 +170,11 @@ class Soak:
 
     async def _collect(self) -> None:
         os.kill(self._server.pid, signal.SIGUSR1)
-        # Answered after that.
+        # It is answered after the collection.
         await self._poster.metric("connections")
 
     async def _refused(self) -> None:
-        """One more than may be connected."""
+        """Open one connection more than the limit."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._crowd.port)
         writer.write(UPGRADE.format(self._crowd.port).encode())
         status = (await reader.readline())[9:12].decode()
@@ -188,7 +190,7 @@ class Soak:
         self.world.forget()
 
     async def _close(self) -> None:
-        """Everybody leaves; the server is as it was before they came."""
+        """All windows disconnect. The server must be as before they connected."""
         self._say("closing")
         self.world.counts["internal errors"] = int(await self._poster.metric("internal_errors_total"))
         await self._crowd.leave(self._patience)
@@ -201,7 +203,7 @@ class Soak:
             self.world.fault("server", f"{self._server.tracebacks} tracebacks in its log")
 
     async def _settled_files(self, wanted: int) -> int:
-        """How many files the server has open, once it is as many as wanted or will not be."""
+        """The number of the server's open files, when it is as wanted or no longer changes."""
         if not await self._until(lambda: self._open_files() == wanted, SETTLE_SECONDS):
             self.world.fault("files", f"the server has {self._open_files()} open, and not {wanted}")
         return self._open_files()
@@ -222,7 +224,7 @@ class Soak:
 
 
 def free_ports(random: Random) -> tuple[int, int]:
-    """Two that no client has at its own end while the server is down."""
+    """Two ports that no client uses for itself while the server is down."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     found: list[int] = []
     for port in random.sample(range(10_000, first), 100):
@@ -257,9 +259,9 @@ def main() -> int:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The server inherits it.
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    # Ended in either way, the server is stopped.
+    # Either signal stops the server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Not the seed's: two runs at a time must not choose the same.
+    # The ports do not depend on the seed: two runs at a time must not choose the same.
     print(f"seed {plan.seed}, {plan.clients:,} clients, {plan.seconds:.0f} s", file=sys.stderr)
     try:
         private, public = (f'["tcp:{port}:interface=127.0.0.1"]' for port in free_ports(Random(os.getpid())))

@@ -1,4 +1,4 @@
-"""What a soak has done and found, for people."""
+"""The report of a soak."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -6,8 +6,9 @@ from typing import NamedTuple
 from expected import World
 
 FREE_KIB, KIB_PER_SESSION = 4096, 1.0
-"""What the server may grow between the first and the last quiet point of its life: the allocator's noise and
-caches that fill, and so much for each session in between. One that is kept takes more than ten times that."""
+"""How much the server may grow between the first and the last quiet point: noise of the allocator and
+caches, and so much for each session in between. A session that is kept takes more than ten times that.
+"""
 
 CHECKS = {
     "lost": "deliveries that were due and did not come",
@@ -29,7 +30,7 @@ CHECKS = {
 
 
 class Sample(NamedTuple):
-    """At a quiet point: the server's memory and open files, and how many sessions there have been so far."""
+    """At a quiet point: the server's memory and open files, and the number of sessions so far."""
 
     kib: int
     files: int
@@ -50,7 +51,7 @@ def check_memory(world: World, samples: Sequence[Sample]) -> str:
 
 
 def summary(world: World, samples: Sequence[Sample], base: int, left: int, took: float) -> tuple[str, bool]:
-    """The text, and whether all was well."""
+    """The text, and whether everything was right."""
     lines = [*_done(world, took), ("memory", check_memory(world, samples))]
     files = (
         f"{base} before anybody came, {samples[-1].files} with all and a post's, {left} after all had left"

@@ -1,7 +1,7 @@
-"""What the page asks the stand-in, in the manner of Tuleap's REST interface.
+"""The REST interface of the substitute for Tuleap, like Tuleap's own.
 
-Who asks says so in X-User: there are no passwords here. Each change is answered when its
-messages have been posted.
+The client names its user in X-User; there are no passwords. Each change is answered when its messages
+have been posted.
 """
 
 import re
@@ -17,7 +17,7 @@ from demo.users import GROUP_NAMES, MEMBERS, operator_ticket
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """A request: who asks, what is in the path, the query and the body."""
+    """A request: its user, and the parts of its path, its query and its body."""
 
     user_id: int
     uuid: str | None
@@ -48,11 +48,11 @@ class Asked:
 
 
 Answer = tuple[Any, list[bytes]]
-"""What is answered, and what is posted before that."""
+"""The answer, and the messages that are posted before it."""
 
 
 class Api:
-    """The table of what may be asked."""
+    """The table of requests."""
 
     def __init__(self, tuleap: Tuleap, key: bytes, clock: Callable[[], float]) -> None:
         self._tuleap = tuleap
@@ -88,7 +88,7 @@ class Api:
     def answer(self, method: str, path: str, asked: Asked) -> Answer:
         """
         Raises:
-            NotFound: there is no such thing, or the user may not see it.
+            NotFound: it does not exist, or the user may not see it.
             Refused: it cannot be done.
         """
         if asked.user_id not in self._tuleap.directory.users:

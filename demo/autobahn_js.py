@@ -1,6 +1,6 @@
-"""autobahn-js, which the live page needs: npm fetches it. The server needs neither.
+"""Fetches autobahn-js, which the live page needs, with npm. The server needs neither.
 
-What is missing is said in one line, with what to type.
+If something is missing, one line names it and the command that installs it.
 """
 
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 AUTOBAHN = ROOT / "node_modules" / "autobahn-browser" / "autobahn.min.js"
 COMPLETE = ROOT / "node_modules" / ".package-lock.json"
-"""npm writes it when all packages are there."""
+"""npm writes this file when all packages are installed."""
 
 FETCH_SECONDS = 300
 
@@ -23,7 +23,9 @@ def is_there() -> bool:
 
 
 def fetch() -> str:
-    """Fetch it, if it is not there; what is missing then, or nothing. npm writes its errors to stderr."""
+    """Fetch autobahn-js if it is missing. Returns what is missing then, or an empty text. npm writes its
+    errors to stderr.
+    """
     if is_there():
         return ""
     npm = shutil.which("npm")

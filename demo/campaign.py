@@ -1,4 +1,4 @@
-"""The test campaigns of the stand-in, and what Tuleap posts when they change (contract 1.4, 1.5)."""
+"""The test campaigns of the substitute, and Tuleap's posts when they change (contract 1.4, 1.5)."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from demo.users import ACTIVE, ADMIN, MEMBERS, SUPPLIERS, User
 STATUSES = ("notrun", "passed", "failed", "blocked")
 
 TRACKER = (ADMIN, MEMBERS, SUPPLIERS)
-"""Who has full access to the tracker of executions: suppliers may look on."""
+"""The groups with full access to the tracker of executions. Suppliers may read it."""
 
 BUG_TRACKER = {
     "id": 24,
@@ -25,7 +25,7 @@ BUG_TRACKER = {
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One test of a campaign. ``author`` wrote its latest changeset, ``tested_by`` its latest result."""
+    """One execution. ``author`` made its latest changeset, ``tested_by`` its latest result."""
 
     id: int
     label: str
@@ -48,7 +48,7 @@ class Execution:
         }
 
     def as_seed(self) -> dict[str, Any]:
-        """What an administrator's script tells the real-time server of it (docs/tuleap.rst)."""
+        """The entry of a seed (docs/tuleap.rst)."""
         rights = {key: value for key, value in self.rights.as_json().items() if key != "field"}
         return {
             "execution_id": self.id,
@@ -72,10 +72,10 @@ class Campaign:
         self._new_id = new_id
 
     def as_json(self, user_id: int, groups: Collection[str]) -> dict[str, Any]:
-        """What this user may see of it.
+        """What this user may see of the campaign.
 
         Raises:
-            NotFound: he may not see the campaign.
+            NotFound: the user may not see it.
         """
         if not self.rights.admit(user_id, groups):
             raise NotFound(f"campaign {self.id}")
@@ -85,7 +85,7 @@ class Campaign:
     def execution(self, id: int, user_id: int, groups: Collection[str]) -> dict[str, Any]:
         """
         Raises:
-            NotFound: there is no such test, or he may not see it.
+            NotFound: there is no such execution, or the user may not see it.
         """
         execution = self._execution(id)
         if not execution.rights.admit(user_id, groups):
@@ -93,7 +93,7 @@ class Campaign:
         return execution.as_json()
 
     def set_status(self, sender: Sender, id: int, status: str) -> list[bytes]:
-        """A save that changes nothing posts nothing."""
+        """The new status of an execution. Without a change nothing is posted."""
         execution = self._execution(id)
         if status not in STATUSES:
             raise Refused(f"a status is one of {', '.join(STATUSES)}")
@@ -113,7 +113,7 @@ class Campaign:
         return [self._of(sender, execution.rights, "testmanagement_execution:update", data)]
 
     def set_presence(self, sender: Sender, id: int, uuid: str, remove_from: str) -> list[bytes]:
-        """``remove_from``: the test that the window leaves, as text; the id itself: it leaves this one."""
+        """``remove_from`` is the execution that the window leaves, as text; the same id: this one."""
         execution = self._execution(id)
         presence = {
             "execution_id": id,
@@ -125,7 +125,7 @@ class Campaign:
         return [self._of(sender, rights, cmd, {"presence": presence})] if sender.is_window else []
 
     def create(self, sender: Sender, label: str) -> list[bytes]:
-        """Add a test, then say that the campaign has changed, as one request of Tuleap's page does."""
+        """Add an execution, then post that the campaign has changed, as one request of Tuleap's page does."""
         if not label.strip():
             raise Refused("a label has at least one character")
         execution = Execution(
@@ -141,7 +141,7 @@ class Campaign:
         return self._of_execution(sender, self.executions.pop(self._execution(id).id), "delete")
 
     def link_bug(self, sender: Sender, id: int, title: str) -> list[bytes]:
-        """The rights are those of the bug, which all members may see."""
+        """The rights of the message are the bug's, which all members may see."""
         execution = self._execution(id)
         bug_id = self._new_id()
         bug = {"id": bug_id, "xref": f"bug #{bug_id}", "title": title.strip()[:250], "tracker": BUG_TRACKER}

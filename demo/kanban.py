@@ -1,6 +1,6 @@
-"""The Kanban board of the stand-in, and what Tuleap posts when it changes (contract 1.4, 1.5).
+"""The kanban of the substitute, and Tuleap's posts when it changes (contract 1.4, 1.5).
 
-Each change returns the bodies to be posted, in Tuleap's order. Ids of cards are those of artifacts.
+Each change returns the bodies to post, in Tuleap's order. The id of a card is that of its artifact.
 """
 
 from collections.abc import Callable, Collection
@@ -10,23 +10,23 @@ from typing import Any
 from demo.posts import Rights, Sender, post, structure_rights
 
 ColumnId = int | str
-"""A column's id, or ``backlog`` or ``archive``."""
+"""The id of a column, or ``backlog`` or ``archive``."""
 
 BACKLOG = "backlog"
 ARCHIVE = "archive"
 
 
 class Refused(Exception):
-    """What was asked for cannot be done; the text says why."""
+    """The request cannot be granted. The text says why."""
 
 
 class NotFound(Exception):
-    """There is nothing of that id, or nothing that this user may see."""
+    """The id does not exist, or the user may not see it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Card:
-    """An artifact on a board."""
+    """An artifact on a kanban."""
 
     id: int
     label: str
@@ -46,7 +46,7 @@ class Card:
 
 @dataclass(slots=True, kw_only=True)
 class Column:
-    """A column; ``limit`` is its WIP limit, None: there is none."""
+    """A column. ``limit`` is its WIP limit, or None."""
 
     id: ColumnId
     label: str
@@ -65,7 +65,7 @@ class Column:
 
 
 class Kanban:
-    """One board. ``new_id`` gives the ids of columns and cards to come."""
+    """One kanban. ``new_id`` returns the ids of new columns and cards."""
 
     def __init__(self, id: int, label: str, new_id: Callable[[], int]) -> None:
         self.id = id
@@ -76,10 +76,10 @@ class Kanban:
         self._new_id = new_id
 
     def as_json(self, user_id: int, groups: Collection[str]) -> dict[str, Any]:
-        """What this user may see of it.
+        """What this user may see of the kanban.
 
         Raises:
-            NotFound: he may not see the board.
+            NotFound: the user may not see it.
         """
         if not set(groups) & set(structure_rights()["tracker"]):
             raise NotFound(f"kanban {self.id}")
@@ -99,7 +99,7 @@ class Kanban:
     def item(self, card_id: int, user_id: int, groups: Collection[str]) -> dict[str, Any]:
         """
         Raises:
-            NotFound: there is no such card, or he may not see it.
+            NotFound: there is no such card, or the user may not see it.
         """
         column, card = self._find(card_id)
         if not card.rights.admit(user_id, groups):
@@ -109,7 +109,7 @@ class Kanban:
     def create(
         self, sender: Sender, label: str, column_id: ColumnId, rights: Rights
     ) -> tuple[int, list[bytes]]:
-        """A new card at the end of a column; its id, and what is posted."""
+        """Add a card at the end of a column. Returns its id, and the bodies to post."""
         column = self._column(column_id)
         card = Card(id=self._new_id(), label=_label(label), rights=rights)
         column.cards.append(card)
@@ -121,10 +121,10 @@ class Kanban:
         return [self._of_item(sender, card, "update", {"artifact_id": card.id})]
 
     def move(self, sender: Sender, card_id: int, to: ColumnId, before: int | None) -> list[bytes]:
-        """Into a column, before one of its cards or at its end (None).
+        """Move a card into a column, before another card or to the end (None).
 
-        A change of column is a change of the artifact's status: ``update``, then ``move``. A place in the
-        column is a re-ordering: a ``move`` from the column into itself.
+        A change of the column changes the artifact's status: ``update``, then ``move``. A move within the
+        column is a ``move`` from the column into itself.
         """
         source, card = self._find(card_id)
         target = self._column(to)
@@ -156,7 +156,7 @@ class Kanban:
     def edit_column(
         self, sender: Sender, column_id: int, label: str | None, limit: int | None
     ) -> list[bytes]:
-        """``limit`` 0: none; None of either: unchanged."""
+        """``limit`` 0: none. None: unchanged."""
         column = self._open_column(column_id)
         if label is not None:
             column.label = _label(label)
@@ -180,7 +180,7 @@ class Kanban:
         return self._of_structure(sender, "kanban_column:delete", column_id)
 
     def add(self, card: Card, column_id: ColumnId) -> None:
-        """Put a card of the sample there; nothing is posted."""
+        """Put a card into a column. Nothing is posted."""
         self._column(column_id).cards.append(card)
 
     def holds(self, card_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""The stand-in for Tuleap as a child process of ``make run``. It ends when its standard input does."""
+"""The substitute for Tuleap as a child process of ``make run``. It ends when its standard input is closed."""
 
 import json
 import re
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class LivePage:
-    """``address`` is that of the page, which works when the stand-in has met the server."""
+    """``address`` is that of the page, which works when the substitute knows the server."""
 
     def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
         self.address = address
@@ -36,7 +36,9 @@ class LivePage:
         return [self.address, self.address.replace("127.0.0.1", "localhost")]
 
     def meet(self, key: bytes, private: str, public: str) -> bool:
-        """Tell the stand-in where the server is; whether the page works now. If not, it has said why."""
+        """Tell the substitute where the server is. Returns whether the page works; if not, the substitute
+        has said why.
+        """
         assert self._process.stdin is not None
         try:
             told = {"private": private, "public": public, "key": key.decode()}
@@ -51,7 +53,7 @@ class LivePage:
 
 
 def _next(process: "subprocess.Popen[str]", pattern: str) -> str:
-    """What the pattern finds in the next line that has it; nothing, if the process ends first."""
+    """The match in the next line that has one; an empty text if the process ends before."""
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.match(pattern, line):

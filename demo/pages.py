@@ -1,4 +1,4 @@
-"""What the stand-in serves: the files of the page, and below /api/ what the page asks."""
+"""What the substitute serves: the files of the page, and the REST interface below /api/."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from demo.autobahn_js import AUTOBAHN
 from demo.kanban import NotFound, Refused
 from demo.posting import Poster
 from demo.sample import CAMPAIGN, KANBAN
-from demo.stand_in import StandIn
+from demo.substitute import Substitute
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {
@@ -26,23 +26,23 @@ FOLDERS = {
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MAX_BODY = 65536
 LONGEST_NAME = 100
-"""Of a file that is asked for; a file system has a limit, too, and raises above it."""
+"""The longest name of a file. File systems have a limit, too, and raise above it."""
 
 
 class Pages(Resource):
-    """Every path: files of the page, and below /api/ what it asks."""
+    """All paths: files of the page, and the REST interface below /api/."""
 
     isLeaf = True
 
-    def __init__(self, stand_in: StandIn, names: Sequence[str]) -> None:
-        """``names``: what the Host header may say."""
+    def __init__(self, substitute: Substitute, names: Sequence[str]) -> None:
+        """``names`` are the allowed Host headers."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._stand_in = stand_in
+        self._substitute = substitute
         self._names = names
 
     def render(self, request: Request) -> Any:
         headers = {
-            "Content-Security-Policy": self._stand_in.security_policy(),
+            "Content-Security-Policy": self._substitute.security_policy(),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cross-Origin-Resource-Policy": "same-origin",
@@ -61,19 +61,19 @@ class Pages(Resource):
         return _file(request, path)
 
     async def _serve(self, request: Request, path: str) -> None:
-        stand_in = self._stand_in
-        if stand_in.api is None or stand_in.poster is None:
+        substitute = self._substitute
+        if substitute.api is None or substitute.poster is None:
             _finish(request, 503, {"error": "the real-time server is not there yet"})
         elif path == "config":
-            url = f"ws://{stand_in.public}/ws"
+            url = f"ws://{substitute.public}/ws"
             _finish(request, 200, {"url": url, "realm": "tuleap", "kanban": KANBAN, "campaign": CAMPAIGN})
         elif path == "counts":
-            _finish(request, 200, await stand_in.poster.counts())
+            _finish(request, 200, await substitute.poster.counts())
         elif path.startswith("posts/"):
-            posted_at = await stand_in.poster.when(path.removeprefix("posts/"))
+            posted_at = await substitute.poster.when(path.removeprefix("posts/"))
             _finish(request, 200, {"posted_at": posted_at})
         else:
-            await self._change(request, path, stand_in.api, stand_in.poster)
+            await self._change(request, path, substitute.api, substitute.poster)
 
     async def _change(self, request: Request, path: str, api: Api, poster: Poster) -> None:
         try:
@@ -103,7 +103,7 @@ def _asked(request: Request) -> Asked:
 
 
 def _file(request: Request, path: str) -> bytes:
-    """A file of the page, of the client module, or autobahn-js; no other has a name here."""
+    """A file of the page, of the client module, or autobahn-js. No other file has a path here."""
     if request.method not in (b"GET", b"HEAD"):
         request.setHeader("Allow", "GET, HEAD")
         return _answer(request, 405, {"error": "a file can only be read"})
@@ -134,4 +134,4 @@ def _finish(request: Request, status: int, value: Any) -> None:
 
 def _failed(failure: Failure, request: Request) -> None:
     failure.printTraceback(sys.stderr)
-    _finish(request, 500, {"error": "the stand-in is broken; its log says why"})
+    _finish(request, 500, {"error": "the substitute for Tuleap has failed; see its log"})

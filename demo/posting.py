@@ -1,4 +1,4 @@
-"""From the stand-in to the real-time server: one post after another, as Tuleap makes them (contract 1.1)."""
+"""Posts the substitute's messages to the server, one after the other, as Tuleap does (contract 1.1)."""
 
 import json
 import sys
@@ -18,20 +18,20 @@ REMEMBERED = 1000
 
 
 class Poster:
-    """Posts to one real-time server. ``posted_at`` is when each publication was posted, by the clock (s)."""
+    """Posts to one server. ``posted_at`` is the time of each publication's post (seconds of the clock)."""
 
     def __init__(self, reactor: Any, private: str, clock: Callable[[], float]) -> None:
-        """``private``: host and port of the site that takes posts."""
+        """``private`` is host and port of the private site."""
         self.posted_at: OrderedDict[int, float] = OrderedDict()
         self.private = private
         self._reactor: IReactorTime = reactor
         self._clock = clock
         self._lock = DeferredLock()
-        # A connection for each post: one that was kept is dead when the server has been restarted.
+        # A new connection for each post: a kept one would be dead after a restart of the server.
         self._agent = Agent(reactor, TIMEOUT_SECONDS, pool=HTTPConnectionPool(reactor, persistent=False))
 
     async def post(self, bodies: list[bytes]) -> list[int]:
-        """The ids of what was published. What fails is a line on stderr and nothing else, as in Tuleap."""
+        """The ids of the publications. A failure is a line on stderr and nothing else, as in Tuleap."""
         await self._lock.acquire()
         try:
             return [id for id in [await self._post(body) for body in bodies] if id is not None]
@@ -39,19 +39,19 @@ class Poster:
             self._lock.release()
 
     async def when(self, publication: str) -> float | None:
-        """When it was posted, in ms; None: not by this. Waits for what is being posted."""
+        """When the publication was posted, in ms; None: not by this process. Waits for posts in progress."""
         await self._lock.acquire()
         self._lock.release()
         posted_at = self.posted_at.get(int(publication)) if publication.isdecimal() else None
         return None if posted_at is None else posted_at * 1000
 
     async def seed(self, campaign: int, results: list[Any], operator: str) -> None:
-        """What an administrator's script does: tell the server the results that no message has told it."""
+        """Put the results that no message has told the server, as an administrator's script does."""
         body = json.dumps(results).encode()
         await self._ask("PUT", f"/campaigns/{campaign}/executions", body, Authorization=f"Bearer {operator}")
 
     async def counts(self) -> dict[str, float]:
-        """What the server's metrics say, summed over their labels; nothing when it does not answer."""
+        """The server's metrics, summed over their labels; empty if the server does not answer."""
         page = await self._ask("GET", "/metrics", None)
         families = text_string_to_metric_families(page.decode()) if page else ()
         names = ("deliveries_total", "filtered_total")

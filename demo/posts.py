@@ -1,4 +1,4 @@
-"""The bodies that Tuleap posts to ``/message`` (contract 1, 2.1), written as PHP writes JSON."""
+"""The bodies that Tuleap posts to ``/message`` (contract 1, 2.1), in the JSON of PHP."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -8,18 +8,20 @@ from typing import Any
 from demo.users import ACTIVE, ADMIN, MEMBERS, SUPPLIERS, TESTERS
 
 FIELDS = {"601": [MEMBERS, ACTIVE], "602": [MEMBERS], "603": []}
-"""Who may read which field of the tracker. Tuleap sends it and nobody evaluates it."""
+"""The groups that may read each field of the tracker. Tuleap sends them, and the server ignores them."""
 
 TRACKER = (ADMIN, MEMBERS, TESTERS)
-"""Who has full access to the trackers of the sample; the project's administrators always come first."""
+"""The groups with full access to the trackers. Project administrators always come first."""
 
 SUBMITTERS_ONLY = (SUPPLIERS,)
-"""Who sees only what he has submitted."""
+"""The groups whose members see only what they have submitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """Who may see an artifact. Empty, ``artifact`` restricts nothing and ``submitter_only`` admits nobody."""
+    """The rights of an artifact. An empty ``artifact`` does not restrict; an empty ``submitter_only`` admits
+    none.
+    """
 
     submitter_id: int
     artifact: tuple[str, ...] = ()
@@ -27,7 +29,7 @@ class Rights:
     submitter_only: tuple[str, ...] = SUBMITTERS_ONLY
 
     def admit(self, user_id: int, groups: Collection[str]) -> bool:
-        """Tuleap's own verdict, for what is read over REST (the rule of contract 2.3)."""
+        """The rule of contract 2.3, for what is read over REST."""
         has = frozenset(groups)
         if has & set(self.tracker) and (not self.artifact or has & set(self.artifact)):
             return True
@@ -45,7 +47,7 @@ class Rights:
 
 
 def structure_rights(tracker: Sequence[str] = (*TRACKER, *SUBMITTERS_ONLY)) -> dict[str, Any]:
-    """The rights of a message about a board itself: all who have any access to its tracker."""
+    """The rights of a message about the structure of a kanban: all groups with any access to its tracker."""
     return {
         "submitter_id": None,
         "submitter_can_view": False,
@@ -57,19 +59,19 @@ def structure_rights(tracker: Sequence[str] = (*TRACKER, *SUBMITTERS_ONLY)) -> d
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who changes something, and the X-Client-UUID of his window; without one Tuleap posts null."""
+    """The user that makes a change, and the X-Client-UUID of the window; Tuleap posts null without one."""
 
     user_id: int
     uuid: str | None
 
     @property
     def is_window(self) -> bool:
-        """Whether messages that need the header are sent (contract 1.3); PHP takes "0" for empty, too."""
+        """Whether messages that need the header are sent (contract 1.3). PHP takes "0" for empty, too."""
         return self.uuid not in (None, "", "0")
 
 
 def post(sender: Sender, room: int | str, rights: dict[str, Any], cmd: str, data: Any) -> bytes:
-    """The body of one message. ``room`` is a Kanban's id, or ``testmanagement_<campaign>``."""
+    """The body of one message. ``room`` is the id of a kanban, or ``testmanagement_<campaign>``."""
     return encode(
         {
             "sender_user_id": sender.user_id,

@@ -1,7 +1,8 @@
-"""``make run``: start the server on its defaults, and a tiny Tuleap with its live page; say how to use them.
+"""``make run``: starts the server on its defaults, and a substitute for Tuleap with the live page; says how
+to use them.
 
-The key is Tuleap's if a file, PRIVATE_KEY or TULEAPRT_REALTIME__KEY_FILE names it, else one made on the
-spot and kept in .run/. A ticket is made with it as Tuleap makes them, and left there for the watchers.
+The key is Tuleap's if a file, PRIVATE_KEY or TULEAPRT_REALTIME__KEY_FILE names it. Otherwise it is made
+and kept in .run/. A token is made with it as Tuleap does, and kept there for ``make watch``.
 """
 
 import argparse
@@ -51,10 +52,10 @@ GUIDE = """
 
 
 def configure(path: Path | None, environment: dict[str, str], state: Path) -> Config:
-    """The configuration; with neither a file nor a key in the environment, with a key of its own making.
+    """The configuration. Without a file and without a key in the environment, it gets a new key.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: the configuration is wrong.
     """
     if path is None and not environment.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
         key_file = state / "tuleap-realtime-key"
@@ -65,14 +66,14 @@ def configure(path: Path | None, environment: dict[str, str], state: Path) -> Co
 
 
 def make_ticket(config: Config) -> str:
-    """What Tuleap gives to a member of the project of the sample."""
+    """The token that Tuleap gives to a member of the sample's project."""
     groups = ["@site_active", "@gpig_project_members"]
     claims = {"data": {"user_id": 102, "user_rights": groups}, "exp": time.time() + TICKET_SECONDS}
     return jwt.encode(claims, config.key, algorithm=config.realtime.algorithms[0])
 
 
 def keep(path: Path, secret: str) -> None:
-    """Write a file that nobody else can read."""
+    """Write a file that other users cannot read."""
     path.touch(mode=0o600)
     path.write_text(secret)
 
@@ -80,7 +81,7 @@ def keep(path: Path, secret: str) -> None:
 def follow(
     server: subprocess.Popen[str], page: LivePage | None, problem: str, key: bytes, **guide: str
 ) -> None:
-    """Show what the server writes, and the guide when it is ready."""
+    """Show the server's output, and the guide when the server is ready."""
     assert server.stdout is not None
     for line in server.stdout:
         print(line, end="", flush=True)
@@ -95,7 +96,7 @@ def follow(
 
 
 def pass_on_the_first_signal(server: subprocess.Popen[str]) -> None:
-    """Stop the server when this is told to stop; its last lines are still to be shown."""
+    """Stop the server when this process is told to stop. Its last lines are still shown."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(*_: object) -> None:
@@ -127,7 +128,7 @@ def main() -> int:
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "tuleaprt"]
     if arguments.config:
         twistd += ["--config", str(arguments.config.resolve())]
-    # The stand-in gives tickets to anybody: it is not started beside a key that is Tuleap's.
+    # The substitute gives tokens to every client, so it is not started beside Tuleap's key.
     if arguments.config is None and not os.environ.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
         try:
             problem = fetch()
@@ -136,9 +137,9 @@ def main() -> int:
         page = None if problem else LivePage.start(dict(os.environ))
     if page is not None:
         environment.setdefault("TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS", json.dumps(page.origins))
-    # Started in the background of a script, this ignores SIGINT, and so would what it starts.
+    # A process in the background of a script ignores SIGINT, and its children would, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # In a session of its own, or Ctrl-C on a terminal would reach the server twice.
+    # In a session of its own, because Ctrl-C on a terminal would reach the server twice otherwise.
     with subprocess.Popen(
         twistd, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as server:

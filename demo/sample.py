@@ -1,4 +1,4 @@
-"""What is in the stand-in at first: one board and one campaign, in which each user sees something else."""
+"""The first content of the substitute: one kanban and one campaign, of which each user sees another part."""
 
 from collections.abc import Callable
 from itertools import count
@@ -24,7 +24,7 @@ _CARDS = (
     (304, "Rotate the leaked deployment key", TODO, 101, True, "red"),
     (
         305,
-        "When somebody pastes a very long title, the card grows and neither the column nor the page "
+        "When a user pastes a very long title, the card grows and neither the column nor the page "
         "scrolls sideways, not even for Donaudampfschifffahrtselektrizitätenhauptbetriebswerk",
         TODO,
         102,
@@ -44,7 +44,7 @@ _EXECUTIONS = (
     (40, "Log in with an expired password", "notrun", None, False, False),
     (41, "Move a card by the keyboard", "failed", 101, False, False),
     (42, "Board with two hundred cards", "notrun", None, False, False),
-    (43, "Try to read somebody else's ticket", "passed", 102, True, False),
+    (43, "Try to read another user's ticket", "passed", 102, True, False),
     (44, "REST interface answers", "passed", 140, False, True),
     (
         45,
@@ -58,10 +58,10 @@ _EXECUTIONS = (
 
 
 class Tuleap:
-    """All that the stand-in knows: accounts, boards and campaigns."""
+    """The state of the substitute: accounts, kanbans and campaigns."""
 
     def __init__(self, more_cards: int = 0) -> None:
-        """``more_cards``: how many cards the board has besides those of the sample."""
+        """``more_cards`` is the number of cards beside those of the sample."""
         self.directory = Directory()
         new_id = count(16000).__next__
         self.kanban = _kanban(new_id, more_cards)

@@ -1,14 +1,14 @@
-"""A tiny Tuleap for the live page. Only for looking at tuleaprt, and only on this machine.
+"""A substitute for Tuleap, for the live page. It is for trying tuleaprt on one machine only.
 
-It gives a ticket to whoever asks for one, so it has a key of its own, made for it, and does not start beside
-a configured one; it listens on a loopback address and answers to no other name.
+It gives a token to every client. Therefore it has a key of its own, does not start beside a configured
+one, listens on a loopback address, and answers to no other host name.
 
     python -m demo.server [--listen 127.0.0.1:8080] [--cards 200]
 
-It needs autobahn-js, and does not start without. It says where it listens, and then waits for a line of JSON
-on its standard input: the addresses of the real-time server, and the key, as
-{"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or ends.
-It ends with that input.
+It needs autobahn-js, and does not start without. It prints its address, and then waits for a line of JSON
+on its standard input: the addresses of the real-time server, and the key, as {"private":
+"127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or ends. It ends
+when its standard input is closed.
 """
 
 import argparse
@@ -25,21 +25,21 @@ from twisted.web.server import Site
 
 from demo.autobahn_js import AUTOBAHN, NEEDS_NETWORK
 from demo.pages import Pages
-from demo.stand_in import CannotStart, StandIn, check
+from demo.substitute import CannotStart, Substitute, check
 
 
 class Orders(LineOnlyReceiver):
-    """The standard input: where the server is."""
+    """Reads from the standard input where the server is."""
 
     delimiter = b"\n"
 
-    def __init__(self, reactor: Any, stand_in: StandIn) -> None:
+    def __init__(self, reactor: Any, substitute: Substitute) -> None:
         self._reactor = reactor
-        self._stand_in = stand_in
+        self._substitute = substitute
 
     def lineReceived(self, line: bytes) -> None:
         try:
-            self._stand_in.meet(**json.loads(line))
+            self._substitute.meet(**json.loads(line))
             print("page works", flush=True)
         except (CannotStart, ValueError, TypeError) as error:
             print(f"cannot use the server: {error}", file=sys.stderr, flush=True)
@@ -50,10 +50,10 @@ class Orders(LineOnlyReceiver):
             self._reactor.stop()
 
 
-def listen(reactor: Any, stand_in: StandIn, host: str, port: int) -> int:
-    """Serve the page there; the port that it has become."""
+def listen(reactor: Any, substitute: Substitute, host: str, port: int) -> int:
+    """Serve the page, and return the port."""
     names: list[str] = []
-    site = Site(Pages(stand_in, names))
+    site = Site(Pages(substitute, names))
     site.displayTracebacks = False
     site.noisy = False
     actual: int = reactor.listenTCP(port, site, interface=host).getHost().port
@@ -69,22 +69,22 @@ def main() -> int:
     from twisted.internet import reactor
 
     host, _, port = (arguments.listen or "127.0.0.1:8080").rpartition(":")
-    stand_in = StandIn(reactor, arguments.cards)
+    substitute = Substitute(reactor, arguments.cards)
     try:
         check(os.environ, host)
         if not AUTOBAHN.is_file():
             raise CannotStart(NEEDS_NETWORK)
         try:
-            actual = listen(reactor, stand_in, host, int(port))
+            actual = listen(reactor, substitute, host, int(port))
         except CannotListenError:
             if arguments.listen:
                 raise
-            actual = listen(reactor, stand_in, host, 0)
+            actual = listen(reactor, substitute, host, 0)
     except (CannotStart, CannotListenError) as error:
         print(f"the page does not start: {error}", file=sys.stderr)
         return 1
     print(f"page listens on http://{host}:{actual}", flush=True)
-    stdio.StandardIO(Orders(reactor, stand_in))
+    stdio.StandardIO(Orders(reactor, substitute))
     reactor.run()
     return 0
 

@@ -1,6 +1,6 @@
-"""Who there is in the stand-in, what groups they are in, and the tickets that Tuleap makes for them.
+"""The accounts of the substitute, their groups, and the tokens that Tuleap makes for them.
 
-Groups are the literals that Tuleap puts into tokens and rights (contract 2.2), tokens are those of 3.1.
+Groups are the texts that Tuleap puts into tokens and rights (contract 2.2). Tokens are those of 3.1.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _AVATAR = "avatar-3f5c0d4e9b7a4d0f8f1c2b6a5e4d3c2b1a0f9e8d7c6b5a493827160f5e4d3c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account. ``role`` is what the page calls it; ``status`` is Tuleap's: A active, R restricted."""
+    """An account. ``role`` is its name in the page; ``status`` is Tuleap's: A active, R restricted."""
 
     id: int
     username: str
@@ -43,7 +43,7 @@ class User:
     status: str = "A"
 
     def as_json(self) -> dict[str, Any]:
-        """The 12 keys with which Tuleap describes him, in its order (contract 1.5)."""
+        """The 12 keys with which Tuleap represents a user, in Tuleap's order (contract 1.5)."""
         return {
             "id": self.id,
             "uri": f"users/{self.id}",
@@ -89,7 +89,7 @@ EVERYBODY = (
 
 
 class Directory:
-    """The accounts and the groups that they are in today."""
+    """The accounts, and the groups that they are in now."""
 
     def __init__(self, users: Iterable[User] = EVERYBODY) -> None:
         self.users: Mapping[int, User] = {user.id: user for user in users}
@@ -99,23 +99,23 @@ class Directory:
         return frozenset(self.users[user_id].groups) - self._lost[user_id]
 
     def set_group(self, user_id: int, group: str, is_in: bool) -> None:
-        """Take him out of one of his groups, or put him back.
+        """Take the user out of a group, or put the user back.
 
         Raises:
-            KeyError: he has never been in it.
+            KeyError: the user has never been in the group.
         """
         if group not in self.users[user_id].groups:
             raise KeyError(group)
         (self._lost[user_id].discard if is_in else self._lost[user_id].add)(group)
 
     def ticket(self, user_id: int, key: bytes, now: float, seconds: float = TICKET_SECONDS) -> str:
-        """What ``GET /api/v1/jwt`` answers: exp has microseconds, the key is used as the text that it is."""
+        """The token of ``GET /api/v1/jwt``: exp has microseconds, the text of the key is used unchanged."""
         groups = [group for group in self.users[user_id].groups if group in self.groups(user_id)]
         return _signed({"user_id": user_id, "user_rights": groups}, key, now + seconds)
 
 
 def operator_ticket(key: bytes, now: float) -> str:
-    """A ticket of an operator, which Tuleap itself never makes; for the inspector."""
+    """An operator's token, which Tuleap never makes; for the inspector."""
     return _signed({"user_id": 1, "user_rights": [], "role": "operator"}, key, now + TICKET_SECONDS)
 
 

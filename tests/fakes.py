@@ -1,4 +1,4 @@
-"""Stand-ins for the seams, and makers of values, for tests that need no network."""
+"""Substitutes for the seams, and makers of values, for tests that need no network."""
 
 import json
 import time

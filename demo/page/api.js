@@ -1,4 +1,4 @@
-/** The stand-in's REST interface, as one user and one window. */
+/** The substitute's REST interface, as one user and one window. */
 
 const storage = globalThis.sessionStorage;
 

@@ -68,7 +68,7 @@ export class Board {
     if (!this._where(item.id)) this._column(item.in_column)?.cards.push(item.id);
   }
 
-  /** Somebody has created or changed a card. Where it is, moves say. */
+  /** A card was created or changed. Its place is told by moves. */
   async _fetched(id) {
     const item = await find(`kanban_items/${id}`);
     this._change(() => {
@@ -150,7 +150,7 @@ export class Board {
 
   async _move(id, to, before = null) {
     const item = await this._do(() => this._place(id, to, before), "PATCH", `kanban_items/${id}`, { in_column: to, before });
-    // Somebody else's move may have been told meanwhile, though Tuleap has taken it before this one.
+    // The event of another user's move may have arrived meanwhile, though Tuleap has applied that move before.
     const isElsewhere = item && this._waiting === 0 && this._where(id)?.id !== item.in_column;
     if (isElsewhere) this._change(() => this._place(id, item.in_column));
   }

@@ -190,7 +190,7 @@ export class Campaign {
       if (await this._try(() => request("DELETE", `testmanagement_executions/${id}`))) this._removed(id);
     };
     return h("div", { className: "detail" },
-      h("p", {}, execution.tested_by ? `Last result by ${execution.tested_by.real_name}.` : "Nobody has run it yet."),
+      h("p", {}, execution.tested_by ? `Last result by ${execution.tested_by.real_name}.` : "Not run yet."),
       h("div", { className: "results", role: "group", "aria-label": "Result" },
         Object.entries(STATUSES).map(([status, text]) =>
           h("button", { type: "button", className: status, "data-key": status, "aria-pressed": execution.status === status, onclick: () => this._save(id, status) }, text))),
@@ -204,7 +204,7 @@ export class Campaign {
   _drawPodium() {
     const standings = this._room.podium.map((it, index) => ({ ...it, place: index }));
     if (!standings.length) {
-      this._podium.replaceChildren(h("p", { className: "empty" }, "Nobody has a result yet."));
+      this._podium.replaceChildren(h("p", { className: "empty" }, "No results yet."));
       return;
     }
     const step = ({ user, score, rank, place }) =>

@@ -12,13 +12,13 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Somebody's initials on a colour of his own; avatars are not loaded, because nothing is loaded from elsewhere. */
+/** The initials of a user on a colour of the user's own. Avatars are not loaded, because the page loads nothing from other sites. */
 export function avatar(user, text = user.real_name) {
   const letters = user.real_name.split(/\s+/, 2).map((word) => word[0]).join("");
   return h("span", { className: "avatar", title: text, role: "img", "aria-label": text, "data-hue": user.id % 6 }, letters);
 }
 
-/** Keep the children that are right where they are: whoever has the focus keeps it, and nothing is drawn twice. */
+/** Keep children that are in the right place, so that the focus stays and nothing is drawn twice. */
 export function setChildren(parent, children) {
   const isSame = parent.children.length === children.length && children.every((it, index) => parent.children[index] === it);
   if (isSame) return;

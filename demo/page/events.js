@@ -50,7 +50,7 @@ export class Events {
     if (!missed) this._measure(publication, receivedAt, latency);
   }
 
-  /** From the post to here: the stand-in knows when it posted, and both are on this machine's clock. */
+  /** The latency from the post to this page: the substitute knows the time of the post, and both use the same clock. */
   async _measure(publication, receivedAt, latency) {
     const { posted_at: postedAt } = (await find(`posts/${publication}`).catch(() => null)) ?? {};
     if (postedAt) latency.textContent = `${Math.max(receivedAt - postedAt, 0).toFixed(1)} ms`;

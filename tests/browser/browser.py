@@ -1,4 +1,4 @@
-"""Headless Chromium, and the live page in it: windows of several users of one stand-in and one server."""
+"""Headless Chromium, and the live page in it: windows of several users of one substitute and one server."""
 
 import json
 import socket
@@ -113,7 +113,7 @@ def execution(id: int) -> str:
 
 
 class Site:
-    """The stand-in, and the server that it posts to: it may be started again on the same ports."""
+    """The substitute, and the server that it posts to: it may be started again on the same ports."""
 
     def __init__(self, page: Process, url: str, environment: dict[str, str]) -> None:
         self.page = page

@@ -1,4 +1,4 @@
-"""One Chromium for all, a server with its stand-in for each module, and windows that must not complain."""
+"""One Chromium for all, a server with its substitute for each module, and windows that must not complain."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any

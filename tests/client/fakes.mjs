@@ -1,4 +1,4 @@
-// Stand-ins for the world of a page: time, chance, and a server at the other end of its WebSocket.
+// Substitutes for the world of a page: time, chance, and a server at the other end of its WebSocket.
 import autobahn from "autobahn";
 
 import { connect } from "../../tuleaprt/web/static/client/tuleaprt-client.js";

@@ -121,7 +121,7 @@ def test_without_any_key_it_does_not_start(tmp_path: Path) -> None:
     assert line == "PRIVATE_KEY: expected Tuleap's key, of 32 bytes or more, given a key of 5 bytes"
 
 
-def test_the_posts_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_the_posts_secret_may_substitute_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cr3t\n")
     environment = ENVIRONMENT | {"TULEAPRT_REALTIME__POST_SECRET": f"file:{tmp_path / 'secret'}"}
     assert load(None, environment).post_secret == b"s3cr3t"

@@ -1,4 +1,4 @@
-"""What the stand-in posts is what Tuleap posts: byte by byte where a fixture says the same thing."""
+"""What the substitute posts is what Tuleap posts: byte by byte where a fixture says the same thing."""
 
 import json
 from typing import Any

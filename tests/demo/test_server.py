@@ -1,4 +1,4 @@
-"""The stand-in's own doors: it gives tickets to anybody, so nobody else may reach it; its key is its own."""
+"""The substitute for Tuleap gives tokens to every client, so no other machine may reach it."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-from demo.stand_in import CannotStart, StandIn, check
+from demo.substitute import CannotStart, Substitute, check
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import _request
 from tests.fakes import KEY
@@ -24,7 +24,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Page:
-    """The stand-in, seen from a browser. The server that it posts to is not there."""
+    """The substitute, seen from a browser. The server that it posts to is not there."""
 
     def __init__(self, process: Process, port: int) -> None:
         self.process = process
@@ -63,7 +63,7 @@ def test_it_does_not_start_beside_a_key_that_is_tuleaps(name: str) -> None:
 
 def test_it_posts_to_no_other_machine() -> None:
     with pytest.raises(CannotStart, match="loopback"):
-        StandIn(reactor, 0).meet("192.0.2.1:2999", "127.0.0.1:2998", KEY.decode())
+        Substitute(reactor, 0).meet("192.0.2.1:2999", "127.0.0.1:2998", KEY.decode())
 
 
 @ensure

@@ -1,4 +1,4 @@
-"""The stand-in as a whole: what it knows, where the real-time server is, and where it may run."""
+"""The substitute as a whole: its state, the real-time server that it posts to, and where it may run."""
 
 import time
 from collections.abc import Mapping
@@ -14,28 +14,31 @@ from demo.users import operator_ticket
 
 
 class CannotStart(Exception):
-    """Why there is no stand-in."""
+    """Why the substitute does not start."""
 
 
 def check(environment: Mapping[str, str], host: str) -> None:
     """
     Raises:
-        CannotStart: there is a key that is Tuleap's, or somebody else could reach this.
+        CannotStart: the environment has Tuleap's key, or other machines could reach the address.
     """
     if environment.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
         raise CannotStart(
-            "a key is configured, and this stand-in gives tickets to anybody: it only takes its own key"
+            "a key is configured, and the substitute for Tuleap gives tokens to every client: "
+            "it uses only a key of its own"
         )
     try:
         is_here = ip_address(host).is_loopback
     except ValueError:
         is_here = False
     if not is_here:
-        raise CannotStart(f"{host} is no loopback address: this stand-in is for this machine only")
+        raise CannotStart(
+            f"{host} is not a loopback address: the substitute for Tuleap is for this machine only"
+        )
 
 
-class StandIn:
-    """The stand-in, once it knows the real-time server."""
+class Substitute:
+    """The substitute, once it knows the real-time server."""
 
     def __init__(self, reactor: Any, cards: int) -> None:
         self.tuleap = Tuleap(cards)
@@ -45,7 +48,7 @@ class StandIn:
         self._reactor = reactor
 
     def meet(self, private: str, public: str, key: str) -> None:
-        """Learn where the server is; told again, it is another one, or the same after a restart."""
+        """Set the server. A second call names another server, or the same after a restart."""
         for address in (private, public):
             check({}, address.rpartition(":")[0])
         self.public = public
