@@ -148,7 +148,7 @@ async def test_a_page_that_cannot_reach_the_server_has_no_address(system: System
     (system.checkout / "node_modules").symlink_to(ROOT / "node_modules")
     run = system.make("run", TULEAPRT_LISTEN__PUBLIC='["tcp:0:interface=0.0.0.0"]')
     await run.written("Ctrl-C stops the server")
-    assert [line for line in run.lines if "cannot use the server: 0.0.0.0 is no loopback address" in line]
+    assert [line for line in run.lines if "cannot use the server: 0.0.0.0 is not a loopback address" in line]
     assert "Look at it" not in "\n".join(run.lines)
     await stop(run)
 
