@@ -39,7 +39,7 @@ GUIDE = """
   Tuleap posts to     http://{private}/message
   browsers connect to ws://{public}/ws   (realm {realm})
 
-  A ticket of user 102, good for 30 minutes, also in .run/ticket:
+  A token of user 102, good for 30 minutes, also in .run/ticket:
   {ticket}
 
   In another terminal, watch a board:

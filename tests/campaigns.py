@@ -32,7 +32,7 @@ def uuid_of(user_id: int) -> str:
 def post(
     cmd: str, data: Any, *, by: int = ALICE, uuid: str | None = None, campaign: int = 9, **changes: Any
 ) -> dict[str, Any]:
-    """What is posted when this user does it in his window, or in another one of his."""
+    """The post about a change by this user, from the user's own window or another one of the user."""
     return {
         "sender_user_id": by,
         "sender_uuid": uuid_of(by) if uuid is None else uuid,
@@ -46,7 +46,7 @@ def post(
 def presence(
     by: int, execution: int, remove_from: int | None = None, *, uuid: str | None = None, **of_post: Any
 ) -> dict[str, Any]:
-    """He has opened a test, coming from another one, or has left it."""
+    """The user has opened a test, coming from another one, or has left it."""
     said = {
         "execution_id": execution,
         "uuid": uuid_of(by) if uuid is None else uuid,

@@ -33,7 +33,7 @@ class Pem(NamedTuple):
 
 
 class Authority:
-    """A root, in the file ``root``, and an intermediate that signs what is asked for."""
+    """A root certificate, in the file ``root``, and an intermediate that signs certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -99,7 +99,7 @@ def publication(
     replay: Replay = Replay.EACH,
     size: int = 100,
 ) -> Publication:
-    """Everybody gets it, unless a view says otherwise."""
+    """A publication that all users receive, unless a view says otherwise."""
     whole = {"cmd": "kanban:delete", "data": ""} if kwargs is None else kwargs
     return Publication(
         id=id,
@@ -142,7 +142,7 @@ class Sent:
         self.deeds.append((session, deed, what))
 
     def take(self) -> list[tuple[str, list[Any]]]:
-        """Topic and args of what was sent since, whoever receives it: the meta events."""
+        """Topic and args of what was sent since: the meta events."""
         taken = [(it.publication.topic, list(it.publication.args)) for it in self.dispatches]
         self.dispatches.clear()
         return taken
@@ -166,7 +166,7 @@ def new_realm(
 
 
 class Publishing:
-    """A Publisher that answers when it is told to."""
+    """A Publisher that answers on command."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[Any], dict[str, Any], Audience]] = []

@@ -117,7 +117,7 @@ def hostile_requests(path: bytes) -> dict[str, bytes]:
 
 
 def changed(chance: random.Random, head: bytes) -> bytes:
-    """The head of a request with something wrong: a line, some octets, or its first line."""
+    """The head of a request with a fault: in a line, some octets, or its first line."""
     match chance.randrange(4):
         case 0:
             line, _, rest = head.partition(b"\r\n")

@@ -18,7 +18,7 @@ SESSION_CASES = [it for it in cases("session_cases.json") if it.get("door") != "
 
 
 class Stage(Protocol):
-    """A server and its clients, which are named. What a client has received is told once."""
+    """A server and its clients by name. Each message that a client has received is returned once."""
 
     @property
     def now(self) -> float: ...
@@ -41,7 +41,7 @@ class Stage(Protocol):
 
     async def received(self, client: str) -> list[dict[str, Any]]: ...
     async def ended(self, client: str) -> str | None:
-        """The reason of the GOODBYE, if there was one since the client was opened; told once."""
+        """The reason of the GOODBYE since the client was opened, or None. It is returned once."""
         ...
 
     async def viewers(self, topic: str) -> Mapping[str, list[Any]]:
@@ -138,7 +138,7 @@ DISCONNECT = {"event": "<disconnect>"}
 def events(
     received: dict[str, list[Any]], wanted: dict[str, list[Any]] | None = None
 ) -> dict[str, list[Any]]:
-    """What each client received, in one form; without what is of no account to whoever wants that."""
+    """The messages of each client in one form, without those that the case does not mention."""
     told = {}
     for client, each in received.items():
         listed = [it["event"] for it in (wanted or received).get(client, [])]

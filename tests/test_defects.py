@@ -43,7 +43,7 @@ def world() -> World:
 
 
 def page(world: World, user_id: int, topic: str = CAMPAIGN, groups: Any = MEMBERS, **how: Any) -> Window:
-    """A page that shows a room; what it was told at its opening is read."""
+    """A page that shows a room. Its first messages are already read."""
     window = world.open(user_id, groups, UUID.get(user_id, f"uuid of {user_id}"), **how)
     assert isinstance(window.subscribe(topic), int)
     window.take()

@@ -24,7 +24,7 @@ NEEDED = (
 
 @pytest.fixture
 def system(tmp_path: Path) -> Path:
-    """A folder of commands with all that is needed, and a user who is not root."""
+    """A folder with all needed commands, and a user that is not root."""
     for name in NEEDED:
         found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
         assert found is not None, f"the tests need {name}"

@@ -1,4 +1,6 @@
-"""The whole server but its network: real tickets, sessions, realm, relay and journal, and a clock to turn."""
+"""The whole server without its network: real tokens, sessions, realm, relay and journal, and a clock that
+tests turn.
+"""
 
 import json
 import time
@@ -122,7 +124,7 @@ class World:
                 session.outlet.done.append([36, dispatch.subscription.id, dispatch.publication.id, kwargs])  # type: ignore[attr-defined]
 
     def wait(self, seconds: float) -> None:
-        """Time passes; whoever asked to be woken meanwhile is, at his time."""
+        """Let time pass. Everything that is due meanwhile happens at its time."""
         end = self.now + seconds
         due = self.now
         while due < end:
@@ -159,7 +161,7 @@ class World:
         token: str | None = None,
         **claims: Any,
     ) -> "Window":
-        """A session with this ticket; or the window of somebody who was refused."""
+        """A session with this token; or the window of a client that was refused."""
         window = Window(self)
         window.say([1, "tuleap", {"roles": FEATURES, "authmethods": ["ticket"], "authextra": {"uuid": uuid}}])
         window.say([5, token or self.ticket(user_id, groups, lifetime, **claims), {}])

@@ -22,7 +22,7 @@ from tuleaprt.wamp.identifiers import Match
 
 
 class FaultyJournal(MemoryJournal[Input]):
-    """Hangs or fails when it is told to."""
+    """Hangs or fails on command."""
 
     def __init__(self) -> None:
         super().__init__(b"e" * 32)

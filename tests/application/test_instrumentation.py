@@ -1,4 +1,4 @@
-"""What is counted around those who look at tickets and into the history."""
+"""Counts of authentications and of reads of the event history."""
 
 from typing import Any
 

@@ -59,13 +59,13 @@ class Served:
         return Joined(self.certificates.serverConnectionForTLS(None), client or self.client)  # type: ignore[arg-type]
 
     def serial(self) -> int:
-        """Of the certificate that somebody gets who connects some seconds later."""
+        """The serial number of the certificate that a client receives some seconds later."""
         self.clock.advance(2)
         return self.connect().serial()
 
 
 class Joined:
-    """Both ends of a connection whose handshake is done."""
+    """Both ends of a connection after its handshake."""
 
     def __init__(self, server: SSL.Connection, client: ssl.SSLContext) -> None:
         self.server = server
@@ -319,7 +319,7 @@ def test_only_tls_1_2_and_newer_are_spoken(served: Served, version: ssl.TLSVersi
 
 
 def test_what_is_served_over_tls_is_told_of_the_connection_before_the_handshake(served: Served) -> None:
-    # So whoever is slow at the handshake is on the clock.
+    # A slow handshake runs on this clock.
     made: list[Protocol] = []
 
     class Told(Protocol):

@@ -1,4 +1,4 @@
-"""A server for one subscriber and one poster, like the yardstick, that delivers what it is told to."""
+"""A server for one subscriber and one poster, like the yardstick, that misbehaves on command."""
 
 import socket
 import threading
@@ -33,7 +33,7 @@ class Misbehaving:
         self._listener.close()
 
     def _try_to_serve(self) -> None:
-        # A load that has failed is gone, and has left something unread.
+        # A load that has failed has closed its connection with unread data.
         with suppress(ConnectionError):
             self._serve()
 

@@ -11,7 +11,7 @@ from rst import growth_table, row, section
 
 
 class FakeBench(Bench):
-    """Measures nothing. What it was asked for, and the same answer for all."""
+    """Measures nothing: records its calls, and returns the same result for all."""
 
     def __init__(self) -> None:
         self.plans: list[Plan] = []

@@ -40,7 +40,7 @@ def test_the_server_is_measured(program: Path, start: Start, is_tls: bool, size:
         browsers=PLAN.browsers, boards=2, posters=2, tls=is_tls, event_bytes=size, warm=0, seconds=0.3
     )
     found = Bench(program, (None, None), start).server(plan)
-    # Each post goes to one board or the other, in turns.
+    # The posts go to the two boards in turns.
     assert found.posts <= found.deliveries <= 2 * found.posts
     assert found.deliveries > 0 < found.cpu
     assert size * 0.6 < found.event_bytes < size * 1.05

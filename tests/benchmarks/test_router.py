@@ -1,4 +1,4 @@
-"""What the load is told of a router: openings, posts, and the file that describes a peer."""
+"""The input of the load: openings, posts, and the file that describes a peer."""
 
 import json
 from pathlib import Path

@@ -15,7 +15,7 @@ EVERYBODY, FIRST_GROUP = Audience(frozenset()), Audience(frozenset({1}))
 
 
 class Stage:
-    """A window of user 1000, who is in group 1, subscribed to one board."""
+    """A window of user 1000 in group 1, subscribed to one board."""
 
     def __init__(self) -> None:
         self.world = World()

@@ -31,7 +31,7 @@ async def site() -> AsyncIterator[Site]:
 
 @pytest.fixture
 def open_window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens a window of somebody; at the end none may have complained."""
+    """Opens windows of users. At the end no window may have reported an error."""
     site: Site = request.getfixturevalue("site")
     opened: list[Window] = []
 

@@ -1,4 +1,4 @@
-"""The live page in Chromium, as people use it: several windows, several users, lost lines and restarts."""
+"""The live page in Chromium: several windows and users, lost connections and restarts."""
 
 import re
 
@@ -182,7 +182,7 @@ async def test_a_restart_of_the_server_needs_no_reload(open_window: Open, site: 
     await site.server.process.stop("KILL")
     for window in (alice, bob):
         await window.see('#state[data-state="reconnecting"]')
-    # What happens meanwhile is posted to nobody, so that the board has to be read anew.
+    # No window is subscribed meanwhile, so the board has to be loaded again.
     await bob.click('a[data-view="board"]')
     await bob.press(card(302), "Shift+ArrowRight")
     await bob.click('a[data-view="campaign"]')
@@ -254,7 +254,7 @@ async def test_the_inspector_shows_sessions_subscriptions_events_and_counts(
 
 
 async def notices_that_nothing_comes(window: Window) -> None:
-    """The browser thinks that it may have another network, and the page asks at once."""
+    """The browser reports a change of network, and the page pings the server at once."""
     await window.do("evaluate", expression="dispatchEvent(new Event('online'))")
     await window.see('#state[data-state="reconnecting"]')
     await window.is_live()

@@ -1,4 +1,4 @@
-"""A small server whose answers are not those of tuleaprt."""
+"""A small server whose answers differ from tuleaprt's."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The command line in a process of its own, told by the environment which server to ask."""
+"""The command line in a process of its own. The environment names the server."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,7 @@ Tuleaprt = Callable[..., Process]
 
 
 def place(server: Server, public: int | None = None) -> dict[str, str]:
-    """The environment of whoever asks this server."""
+    """The environment of a command for this server."""
     return {
         **KEY_FILE,
         "TULEAPRT_LISTEN__PRIVATE": f'["tcp:{server.private}:interface=127.0.0.1"]',

@@ -1,4 +1,4 @@
-"""What the server answers cannot be read: each command says so in one line and exits with 1."""
+"""Answers that cannot be read: each command reports them in one line and exits with 1."""
 
 from typing import Any
 
@@ -126,7 +126,7 @@ WAMP: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
 
 
 def said(process: Process) -> str:
-    """The one line that says what is wrong."""
+    """The one line of the error."""
     [line] = [line for line in process.lines if line.startswith("tuleaprt:")]
     assert not [
         it for it in process.lines if "Traceback" in it or "internal error" in it or "connecting again" in it

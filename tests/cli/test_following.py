@@ -1,4 +1,4 @@
-"""Following a topic: every event once and in order, whatever comes between."""
+"""Following a topic: every event once and in order, over several sessions."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ ensure = pytest_twisted.ensureDeferred
 
 
 class Server:
-    """A history that is answered in pages; events may come while it is asked."""
+    """An event history that is answered in pages; events may be published meanwhile."""
 
     def __init__(self) -> None:
         self.slots: list[int] = []

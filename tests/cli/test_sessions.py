@@ -1,4 +1,4 @@
-"""``tuleaprt sessions``: who is connected, and who is to go."""
+"""``tuleaprt sessions`` lists and ends sessions."""
 
 import json
 import re

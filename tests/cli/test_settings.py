@@ -1,4 +1,4 @@
-"""Where the commands find the server and a ticket."""
+"""Where the commands find the server and a token."""
 
 import time
 from argparse import ArgumentParser, Namespace

@@ -1,4 +1,4 @@
-"""Tickets of the command line's own making."""
+"""Tokens that the command line makes."""
 
 import pytest
 

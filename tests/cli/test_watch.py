@@ -1,4 +1,4 @@
-"""``tuleaprt watch``: on a terminal, on a pipe, through a restart and a cut line."""
+"""``tuleaprt watch``: on a terminal, on a pipe, over a restart and a lost connection."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.fakes import KANBAN, KEY, body, ticket, wire
 
 ensure = pytest_twisted.ensureDeferred
 
-# The command line, which asks a silent server after one second instead of 25, and waits for two.
+# The command line with a ping after one second of silence instead of 25, and two seconds for the answer.
 IMPATIENT = """
 import sys, tuleaprt.cli.session
 from tuleaprt.cli.main import main

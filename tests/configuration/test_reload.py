@@ -24,7 +24,7 @@ class Reactor(MemoryReactorClock):
 
 
 class World:
-    """A server whose configuration is ``next`` when it is read again."""
+    """A server whose configuration is ``next`` at the next reload."""
 
     def __init__(self) -> None:
         self.next = CONFIG

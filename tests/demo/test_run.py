@@ -66,7 +66,7 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
 
 
 async def stop(run: Process) -> None:
-    """As Ctrl-C does: make is told, and so is what it has started."""
+    """As Ctrl-C does: make and its children receive the signal."""
     [child] = (Path("/proc") / str(run.pid) / "task" / str(run.pid) / "children").read_text().split()
     os.kill(int(child), 2)
     await patiently(run.ended(), "the end")

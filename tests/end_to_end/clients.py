@@ -37,9 +37,10 @@ class Result(NamedTuple):
 
 
 class Client(Protocol):
-    """One window. ``events`` are the EVENTs that it got, ``closed`` the reason why its session ended.
+    """One window. ``events`` are the EVENTs that it has received, ``closed`` the reason why its session
+    ended.
 
-    ``cleanly`` says whether the WebSocket was closed by both sides; autobahn-js comes back when it was not.
+    ``cleanly`` says whether both sides have closed the WebSocket; autobahn-js reconnects if not.
     """
 
     events: list[dict[str, Any]]
@@ -59,9 +60,9 @@ class Client(Protocol):
 
 
 async def received(client: Client) -> list[dict[str, Any]]:
-    """The events since the last time, all that were published before this was asked for.
+    """The events since the last call, all that were published before this call.
 
-    A reply leaves behind the events that were published before it, so the answer to any call will do.
+    A reply is sent after the events that were published before it, so any call will do.
     """
     try:
         await client.call(BARRIER)
@@ -141,9 +142,10 @@ class Node:
 
 
 class JsClient(_Window):
-    """A Client on autobahn-js. ``revoked`` are the subscriptions that the server has ended, and why.
+    """A Client on autobahn-js. ``revoked`` are the subscriptions that the server has ended, with the
+    reasons.
 
-    When it is closed it ``comes_back`` only if told to, which is what the library does by itself.
+    It reconnects only on command (``comes_back``); the library does so by itself.
     """
 
     def __init__(self, node: Node, url: str, id: int) -> None:

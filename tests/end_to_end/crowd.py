@@ -132,7 +132,7 @@ class Reader:
 
 
 class Crowd:
-    """A context: many readers of one board."""
+    """A context: many subscribers of one board."""
 
     def __init__(self, port: int, count: int, **options: Any) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,7 @@
-"""twistd whose journal hangs from SIGUSR2 to the next, which no request can bring about.
+"""twistd with a journal that hangs from one SIGUSR2 to the next, which no request can cause.
 
-Run as ``python hanging.py ARGUMENTS`` in place of ``twistd ARGUMENTS``; it looks at itself more often than
-the real one, so that tests need not wait for it.
+Run it as ``python hanging.py ARGUMENTS`` instead of ``twistd ARGUMENTS``. Its probe runs more often than
+in the server, so that tests need not wait for it.
 """
 
 import signal

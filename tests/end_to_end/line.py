@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be cut, or stalled: it forwards nothing then, and closes nothing."""
+"""A TCP proxy whose connections can be cut or stalled. Stalled, it forwards nothing and closes nothing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pages that show a test campaign, and what they are told there."""
+"""Pages that show a test campaign, and the events that they receive."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Told = dict[str, Any]
 
 
 class Page:
-    """The window of one user, through all its sessions. ``told`` is what it has received."""
+    """The window of one user through all its sessions. ``told`` is what it has received."""
 
     def __init__(self, node: Node, user_id: int, uuid: str | None = None) -> None:
         self.user_id = user_id
@@ -24,7 +24,9 @@ class Page:
         self._node = node
 
     async def open(self, url: str, token: str | None = None) -> None:
-        """With a ticket of project members unless there is another; and look at the campaign."""
+        """Open a session with the token of a project member, unless another is given, and subscribe to the
+        campaign.
+        """
         self.client = self._node.client(url)
         await self.client.open(token or ticket(self.user_id, MEMBER), self.uuid)
         self.subscription = await self.client.subscribe(CAMPAIGN)
@@ -59,14 +61,14 @@ def viewer(user_id: int) -> dict[str, Any]:
 
 
 def came(user_id: int, execution: int, *viewers: int) -> Told:
-    """He is on this execution now, where these are."""
+    """The user is on this execution now, with these viewers."""
     are_there = [viewer(it) for it in viewers]
     data = {"execution_to_add": execution, "execution_presences_to_add": are_there}
     return {"cmd": PRESENCE, "data": {"user": viewer(user_id), **data}}
 
 
 def went(user_id: int, execution: int, *viewers: int) -> Told:
-    """He is on this execution no more, where these remain."""
+    """The user has left this execution; these viewers remain."""
     remain = [viewer(it) for it in viewers]
     data = {"execution_to_remove": str(execution), "execution_presences_to_remove": remain}
     return {"cmd": PRESENCE, "data": {"user": viewer(user_id), **data}}

@@ -82,7 +82,8 @@ class Process(protocol.ProcessProtocol):
     def _received(self, output: int, data: bytes) -> None:
         *complete, self._rest[output] = (self._rest[output] + data).split(b"\n")
         for line in complete:
-            # Whoever waits for the line may go on at length; not from inside the reading of the pipe.
+            # The code that waits for the line may run for long, so it must not run inside the reading of the
+            # pipe.
             reactor.callLater(0, self.line, line.decode(errors="replace"))
 
     def line(self, line: str) -> None:
@@ -93,7 +94,7 @@ class Process(protocol.ProcessProtocol):
                 waiting[1].callback(match)
 
     def written(self, pattern: str) -> Deferred[re.Match[str]]:
-        """The first line that matches, past or to come; fails when the process ends without it."""
+        """The first line that matches, past or future. Fails when the process ends without it."""
         return self.written_since(0, pattern)
 
     def written_since(self, start: int, pattern: str) -> Deferred[re.Match[str]]:

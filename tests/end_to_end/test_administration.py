@@ -1,4 +1,4 @@
-"""What administrators do to a running server, and tickets that say less than they did."""
+"""Administration of a running server, and tokens with fewer groups than before."""
 
 import json
 import time
@@ -66,7 +66,7 @@ async def test_an_operator_says_what_the_results_of_a_campaign_are(start: Start,
     assert (await server.post(resets)).status == 200
     assert await alice.look() == [as_posted(resets), podium((BOB, 1, 1))]
     assert await carol.look() == [as_posted(resets), podium()]
-    # Now it is known who may see execution 42.
+    # This makes the rights of execution 42 known.
     assert (await server.post(presence(BOB, 42))).status == 200
     assert await carol.look() == [came(BOB, 42, BOB), podium((CAROL, 1, 1))]
     for page in (alice, carol):

@@ -21,7 +21,7 @@ SECRET = {"rights": rights(artifact=["@gpig_project_admin", "@ug_158"])}
 """Of execution 40 here."""
 
 DAVE = 104
-"""He has no page open."""
+"""A user without an open page."""
 
 
 async def post(server: Server, body: dict[str, Any]) -> int:
@@ -100,7 +100,7 @@ async def test_an_afternoon_of_two_testers_and_somebody_who_looks_on(start: Star
         as_posted(resets),
         podium((BOB, 1, 1)),
         switched(came(ALICE, 39, ALICE), went(ALICE, 40, BOB)),
-        # From here on execution 40 was none of his business.
+        # From here on the user may not see execution 40.
         as_posted(passes_again),
         podium((ALICE, 1, 1)),
     ]

@@ -221,7 +221,7 @@ async def test_rights_case(server: Server, node: Any, case: dict[str, Any]) -> N
     no_ticket = not isinstance(groups, list) or not all(isinstance(it, str) for it in groups) or not user_id
     client = node.client(server.url)
     if no_ticket:
-        # Nobody like this gets in at all, so he receives nothing.
+        # Such a token opens no session, so its user receives nothing.
         with pytest.raises(WampError, match=r"wamp\.error\.authentication_denied"):
             await client.open(ticket(user_id, groups))
         assert case["tuleaprt"]["receives"] is False

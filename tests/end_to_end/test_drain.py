@@ -1,4 +1,4 @@
-"""A stop: nothing that was accepted is lost, and everybody is told to come back."""
+"""A stop: nothing that was accepted is lost, and every client is told to reconnect."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What a peer of the public site may send: the protocol's answer, one log line, nobody else disturbed."""
+"""Hostile input at the public site: the protocol's answer, one log line, no effect on other clients."""
 
 import json
 import socket
@@ -42,7 +42,7 @@ def talk(port: int, opening: bytes, *frames: bytes) -> bytes:
         answer = b""
         while frames and b"\r\n\r\n" not in answer:
             answer += connection.recv(65536)
-        # Who is in the middle of a message that is too long is not heard any more, and reset after a second.
+        # A client in the middle of a message that is too long is not read any more, and reset after a second.
         with suppress(ConnectionResetError, BrokenPipeError):
             for data in frames:
                 connection.sendall(data)
@@ -73,7 +73,9 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def is_unharmed(server: Server, bystander: Client, lines_before: int, *, lines: int = 1) -> None:
-    """The bystander still gets his events, and the attack left so many lines in the log and no traceback."""
+    """The bystander still receives its events, and the attack has caused this many log lines and no
+    traceback.
+    """
     answer = await server.post(wire("kanban_item_create"))
     assert [it["publication"] for it in await received(bystander)] == [answer.json["publication"]]
     assert await server.metric("internal_errors_total") == 0

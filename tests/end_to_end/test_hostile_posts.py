@@ -1,4 +1,4 @@
-"""What an attacker, or a broken Tuleap, may post: clear errors, one log line, nobody else disturbed."""
+"""Hostile or broken posts: clear errors, one log line, no effect on other clients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -62,7 +62,7 @@ def one_line_each(server: Server) -> Any:
 
 
 async def is_unharmed(server: Server, bystander: Client) -> None:
-    """The server is up, has had no fault, and the bystander got nothing but what he should."""
+    """The server is up and has had no fault, and the bystander has received only its own events."""
     answer = await server.post(CREATE)
     assert answer.status == 200
     assert [it["publication"] for it in await received(bystander)] == [answer.json["publication"]]

@@ -208,7 +208,7 @@ async def test_without_its_folder_the_server_serves_and_says_later_what_was_lost
 
 @ensure
 async def test_on_a_full_disk_the_server_serves_and_says_later_what_was_lost(logging: Logging) -> None:
-    # To the server a limit on the size of files is as a disk that is full: a part of a line fits, then none.
+    # For the server, a limit on the size of files is like a full disk: a part of a line fits, then nothing.
     size = logging.path.stat().st_size + 20
     resource.prlimit(logging.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     await logging.serves()

@@ -93,7 +93,7 @@ def head_of_the_request(connection: socket.socket) -> list[bytes]:
 
 
 class Page(WebSocketClientProtocol):
-    """What a page's handshake is answered; it goes when it is in."""
+    """Records the answer to a page's handshake, and closes when connected."""
 
     def __init__(self) -> None:
         super().__init__()

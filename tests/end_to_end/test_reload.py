@@ -1,4 +1,4 @@
-"""A running server whose key and configuration are changed."""
+"""A running server whose key and configuration change."""
 
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -25,7 +25,7 @@ def write_key(path: Path, key: str) -> None:
 
 
 async def hang_up(server: Server, pattern: str) -> list[str]:
-    """Send SIGHUP and wait for this line; what it has said since, but of connections."""
+    """Send SIGHUP and wait for this line. Returns the log lines since, except those about connections."""
     start = len(server.process.lines)
     server.process.transport.signalProcess("HUP")  # type: ignore[union-attr]
     await server.process.written_since(start, pattern)
@@ -70,7 +70,7 @@ def read_up_to(reader: Reader, id: int) -> None:
 
 
 class Posting:
-    """Posts one after the other until it is told to stop."""
+    """Posts one message after the other until it is stopped."""
 
     def __init__(self, server: Server) -> None:
         self.ids: list[int] = []

@@ -92,7 +92,7 @@ async def test_there_is_no_live_page_beside_a_configured_key(tmp_path: Path) -> 
 
 @ensure
 async def test_ctrl_c_on_a_terminal_stops_it_without_noise(tmp_path: Path) -> None:
-    # On a terminal the whole foreground group gets the signal, and impatient people press twice.
+    # On a terminal the whole foreground group receives the signal, and users may press twice.
     run = Process.start(["/usr/bin/setsid", *RUN, "--state", str(tmp_path)], ANYWHERE)
     await run.written("Ctrl-C stops the server")
     for _ in range(2):

@@ -23,7 +23,7 @@ from tuleaprt.wamp.procedures import REFRESH
 
 ensure = pytest_twisted.ensureDeferred
 SHORT = 5
-"""So many seconds live the tickets that live one in the cases: a slow machine may take its time meanwhile."""
+"""The life of tokens that live one second in the cases, so that a slow machine has time."""
 
 
 class LiveStage:

@@ -1,4 +1,4 @@
-"""Tickets, shown to a running server by real clients."""
+"""Tokens, shown to a running server by real clients."""
 
 import base64
 import json
@@ -79,7 +79,7 @@ async def test_another_realm_is_refused(window: Any) -> None:
 
 @ensure
 async def test_a_window_is_told_when_its_ticket_has_expired(node: Any) -> None:
-    # The ticket itself is good for long, so a slow machine cannot make it expire before it is shown.
+    # The token itself lives long, so it cannot expire on a slow machine before it is shown.
     server = await Server.start(TULEAPRT_REALTIME__MAX_TOKEN_LIFETIME="0.5")
     for client in (node.client(server.url), PythonClient(server.url)):
         await client.open(ticket())

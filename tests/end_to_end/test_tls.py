@@ -53,7 +53,9 @@ class Tls(NamedTuple):
         return await deferToThread(connect)  # type: ignore[no-any-return]
 
     async def until(self, client: ssl.SSLContext, serial: int) -> None:
-        """Connect again and again, as the files are looked at when somebody does, until it is this one."""
+        """Connect again and again until the server has this certificate: it checks the files when a client
+        connects.
+        """
         end = time.monotonic() + PATIENCE_SECONDS
         while await self.serial(client) != serial:
             assert time.monotonic() < end, "\n".join(self.server.process.lines)
@@ -142,7 +144,7 @@ async def test_browsers_refuse_a_certificate_that_has_expired_until_there_is_ano
     tls.write(good)
     said = tls.server.process.written(f"serial {good.serial:X}$")
     while not said.called:
-        # Who refuses it has connected, so the files are looked at.
+        # A client that refuses the certificate has connected, so the server has checked the files.
         with suppress(ssl.SSLCertVerificationError):
             await tls.serial(client)
     assert await tls.serial(client) == good.serial

@@ -1,6 +1,7 @@
-"""Whatever a client sends, in whatever state: no fault, no traceback, nobody else disturbed, nothing left.
+"""Random input of clients in all states: no fault, no traceback, no effect on other clients, nothing left
+behind.
 
-``make fuzz`` does for many more examples what ``make test`` does for a few hundred.
+``make fuzz`` tries many more examples than the few hundred of ``make test``.
 """
 
 import gc
@@ -31,7 +32,7 @@ STATES = ["raw", "connected", "challenged", "user", "operator", "leaving"]
 
 
 class Scene:
-    """A server with a bystander, who must not notice anything."""
+    """A server with a bystander that must not notice anything."""
 
     def __init__(self) -> None:
         self.clock = TurningClock()
@@ -43,7 +44,7 @@ class Scene:
         self.bystander.say([32, 1, {}, KANBAN])
 
     def check(self) -> None:
-        """The bystander gets his events, and nothing is there but what is his."""
+        """The bystander receives its events, and the server has nothing but the bystander's state."""
         while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
             self.clock.advance(0)
         self.bystander.take()
@@ -91,12 +92,12 @@ def attack(scene: Scene, kind: type[Peer], serializer: Serializer, state: str, c
             peer.send(payload(chance, serializer))
         scene.clock.advance(chance.choice([0, 0, 0, 1]))
         if chance.random() < 0.05:
-            # The same window comes again, whatever state the first is in.
+            # The same window connects again, in whatever state the first is.
             other = chance.choice(KINDS)(scene.server)
             other.join("other", uuid="w")
             other.lose()
     if chance.random() < 0.5:
-        # He does not go by himself.
+        # The client does not close by itself.
         scene.server.pass_time(12)
         is_going = peer.transport.disconnecting or peer.transport.disconnected
         assert is_going or peer.connection.outbound is None or not peer.is_ended()

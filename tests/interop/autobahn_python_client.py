@@ -28,7 +28,7 @@ def say(value: dict[str, Any]) -> None:
 
 
 class Session(ApplicationSession):
-    """Joins with a ticket, or with nothing."""
+    """Joins with a token, or with none."""
 
     number: int
     ticket: str | None

@@ -1,4 +1,4 @@
-"""One server with all its doors open for each module, and sessions of each library through each of them."""
+"""One server with all endpoints for each module, and sessions of each library at each of them."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -63,12 +63,12 @@ def _running(arguments: list[str]) -> Iterator[Driver]:
 
 
 def operator() -> str:
-    """The ticket of one."""
+    """An operator's token."""
     return ticket(1, [], role="operator")
 
 
 async def exit_status(tool: Process) -> int:
-    """When it has done what it was told."""
+    """The exit status of the tool."""
     return await patiently(tool.ended(), f"the end of a tool that wrote {tool.lines}")
 
 

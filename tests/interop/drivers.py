@@ -1,4 +1,4 @@
-"""Client libraries of others, each in a process of its own that is told line by line what to do."""
+"""Client libraries of other projects, each in a process of its own that reads commands line by line."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ class Driver:
     async def open(
         self, url: str, serializer: str, ticket: str | None = None, uuid: str | None = None
     ) -> "Session":
-        """A session with this ticket, or an anonymous one; only autobahn-js can name its window.
+        """A session with this token, or an anonymous one. Only autobahn-js can name its window.
 
         Raises:
             WampError: the URI of the ABORT.
@@ -95,7 +95,7 @@ class Session:
         came.callback(event)
 
     async def next_event(self) -> dict[str, Any]:
-        """The first one that comes from now on."""
+        """The next event."""
         return await patiently(self._next, "an event")
 
     async def end(self) -> str:
@@ -130,6 +130,6 @@ class Session:
 
 
 class Join(Protocol):
-    """Joins with a ticket; without one it is anonymous, and goes to the debug endpoint."""
+    """Joins with a token; without one, anonymously at the debug endpoint."""
 
     def __call__(self, ticket: str | None = None) -> Awaitable[Session]: ...

@@ -1,4 +1,4 @@
-"""autobahn-js as a page uses it: when it comes back, and when it does not."""
+"""autobahn-js as pages use it: when it reconnects, and when it does not."""
 
 import pytest
 import pytest_twisted

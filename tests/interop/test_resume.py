@@ -1,4 +1,4 @@
-"""The recipe of docs/wamp.rst, run as it stands there, through a line that can be cut."""
+"""The code of docs/wamp.rst, run unchanged through a connection that can be cut."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""``wamp``, Autobahn|Python's command line: it has no ticket to show, so it is for the debug endpoint."""
+"""``wamp``, the command line of Autobahn|Python. It cannot show a token, so it uses the debug endpoint."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ async def test_it_is_an_operator(wamp: Wamp) -> None:
 async def test_it_watches_everything(wamp: Wamp, server: Server, wampy: Driver) -> None:
     onlooker = await wampy.open(server.url, "json", operator())
     await onlooker.subscribe("wamp.subscription.on_subscribe")
-    # He is told of his own, too.
+    # The operator receives its own publication, too.
     assert len(await received(onlooker)) == 1
     watching = wamp("subscribe", "--match", "prefix", "--times", "1", "org.tuleap.")
     await onlooker.next_event()

@@ -1,4 +1,4 @@
-"""What a log line looks like, and how often it comes."""
+"""The format of log lines, and the rate limit."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""What operators do, a line each."""
+"""The log lines about operators' actions."""
 
 from tests.conftest import Log
 from tests.fakes import identity

@@ -1,4 +1,4 @@
-"""How often a line may be written."""
+"""The rate limit of log lines."""
 
 from tuleaprt.operations.logs import KINDS, KINDS_OF_ONE, PER_MINUTE, Repetition
 

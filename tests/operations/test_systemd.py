@@ -1,4 +1,4 @@
-"""What systemd is told, as a socket of its own hears it."""
+"""Messages to systemd, read from a socket."""
 
 import socket
 from collections.abc import Iterator

@@ -108,7 +108,7 @@ def test_the_key_is_copied_at_the_start_and_at_each_reload_that_its_change_cause
 
 
 def copied(source: Path, target: Path) -> None:
-    """As the unit does it, but for whoever runs the tests."""
+    """The copy that the unit makes, for the user that runs the tests."""
     here = {
         copying()[-2]: str(source),
         copying()[-1]: str(target),

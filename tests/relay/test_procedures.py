@@ -1,4 +1,4 @@
-"""What a page asks of a campaign."""
+"""The procedures about a campaign."""
 
 from typing import Any
 

@@ -68,9 +68,9 @@ A_BORROWED_UUID = [
 
 
 class Theatre:
-    """A server, the testers who use it, and observers who only look; and what they must see.
+    """A server with testers, and observers that only subscribe; and the expected results.
 
-    ``rights`` are the newest of each execution of campaign 9, ``results`` what the podium is made of.
+    ``rights`` are the newest of each execution of campaign 9, ``results`` the source of the podium.
     """
 
     def __init__(self, *, stands_still: bool, max_campaigns: int = 1000) -> None:
@@ -89,7 +89,7 @@ class Theatre:
         self.messages: list[dict[str, Any]] = []
 
     def _open_observers(self) -> None:
-        """Their tickets end after ``MAX_LIFETIME``."""
+        """Their tokens end after ``MAX_LIFETIME``."""
         self.observers = []
         for id, groups in enumerate(GROUPS, 201):
             window = self.world.open(id, groups, f"observer {id}")
@@ -183,7 +183,7 @@ class Theatre:
         return tuleap.link(execution, rights=rights(of_the_bug))
 
     def admits(self, groups: list[str], body: dict[str, Any]) -> bool:
-        """Whether a reader with these groups may see this message of campaign 9 now."""
+        """Whether a user with these groups may see this message of campaign 9 now."""
         own = body["rights"]["tracker"]
         return not set(groups).isdisjoint(own) and self.may_see(groups, body["data"]["artifact_id"])
 
@@ -313,7 +313,7 @@ def test_readers_get_of_each_execution_exactly_what_its_newest_rights_admit(
 
 
 def seen_by_operators(theatre: Theatre, groups: list[str]) -> dict[str, list[Any]]:
-    """The viewers of the executions that a reader with these groups may see."""
+    """The viewers of the executions that a user with these groups may see."""
     operator = theatre.world.open(1, [], role="operator")
     viewers = operator.presences()
     operator.close()

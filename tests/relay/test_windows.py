@@ -1,4 +1,4 @@
-"""What the journal is told of windows that are on tests."""
+"""Inputs about windows that are on executions."""
 
 from typing import Any
 

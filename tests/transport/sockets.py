@@ -55,7 +55,7 @@ class Wire(StringTransport):
 
 
 class Server:
-    """Both factories with everything that they need. The tickets ``good`` and ``operator`` are known."""
+    """Both factories with all their parts. The tokens ``good`` and ``operator`` are known."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Autobahn's protocol without what nobody reads: what is left works as it did."""
+"""Autobahn's protocol without unused state behaves as before."""
 
 from autobahn.websocket import protocol as core
 

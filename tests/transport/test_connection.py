@@ -1,4 +1,4 @@
-"""What is the same for every transport: faults, deadlines, one line in the log."""
+"""What all transports share: faults, deadlines, one log line."""
 
 from typing import Any
 

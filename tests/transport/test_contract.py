@@ -23,7 +23,7 @@ def serializer(request: pytest.FixtureRequest) -> Serializer:
 
 @pytest.fixture(params=KINDS)
 def peers(request: pytest.FixtureRequest, server: Server, serializer: Serializer) -> Iterator[Any]:
-    """Makes clients of one kind, who have not said anything yet."""
+    """Makes clients of one kind that have not sent anything yet."""
     made: list[Peer] = []
 
     def peer() -> Peer:
@@ -275,7 +275,7 @@ def test_who_never_stops_asking_is_ended(clock: Any, serializer: Serializer) -> 
 def test_who_was_cut_off_is_out_at_once_and_gone_in_time(
     peers: Any, server: Server, log: Log, meanwhile: str
 ) -> None:
-    """Whatever else happens to his session while its connection lingers."""
+    """Whatever else happens to the session while its connection closes."""
     slow = peers()
     slow.join(uuid="w")
     slow.say([32, 1, {}, KANBAN])

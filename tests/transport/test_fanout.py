@@ -1,4 +1,4 @@
-"""The fan-out: who gets which frame, when, and in which order."""
+"""The fan-out: which subscriber receives which frame, when, and in which order."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -352,11 +352,11 @@ def test_to_any_one_session_all_leaves_in_the_order_in_which_it_came(
         assert journals == expected
 
 
-# Room for what waits.
+# Room in the outbound queues.
 
 
 class Slow(Listener):
-    """A listener for whom every frame waits."""
+    """A subscriber whose frames all wait."""
 
     def __init__(self, backpressure: Backpressure, clock: TurningClock, each: int) -> None:
         super().__init__()

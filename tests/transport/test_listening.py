@@ -1,4 +1,4 @@
-"""Which endpoints may be open to whoever comes."""
+"""Which endpoints other machines and users may reach."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_tls_is_not_spoken_within_tls() -> None:
 
 
 def test_a_unix_socket_is_nobody_elses_from_its_first_moment(tmp_path: Path) -> None:
-    # Twisted sets the mode between bind and listen, so nobody can have connected before.
+    # Twisted sets the mode between bind and listen, so no client can have connected before.
     from twisted.internet import reactor
 
     path = tmp_path / "debug.sock"

@@ -1,4 +1,4 @@
-"""What waits for all readers together."""
+"""The limit of all outbound queues together."""
 
 import pytest
 

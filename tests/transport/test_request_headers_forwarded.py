@@ -1,4 +1,4 @@
-"""Whom X-Forwarded-For names, and what others may make of it: nothing."""
+"""X-Forwarded-For: the client that it names, and attempts to forge it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whose item goes when there are too many."""
+"""The item that is dropped when there are too many."""
 
 import pytest
 from hypothesis import given

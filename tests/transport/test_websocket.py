@@ -394,7 +394,7 @@ def test_a_refusal_says_what_would_do(
 
 
 def test_a_header_that_autobahn_would_take_for_two_is_one(browser: Browser) -> None:
-    # NEL is the end of a line to Python, and a part of UTF-8 to a browser's cookie.
+    # NEL ends a line for Python, and is a part of UTF-8 in a browser's cookie.
     data = "a=\x85Origin: https://evil.example\x85"
     head = browser.handshake(Cookie=data)
     assert head.startswith("HTTP/1.1 101 ")
@@ -477,7 +477,7 @@ def test_why_a_handshake_was_refused_is_one_short_line(browser: Browser, log: Lo
 
 
 def test_a_handshake_pretty_prints_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be a third of its cost, for a log that nobody reads."""
+    """It would be a third of the cost, for a log that is off."""
 
     def pretty(*args: object) -> str:
         pytest.fail("Autobahn pretty-prints its options again, by another name")

@@ -1,4 +1,4 @@
-"""What the server itself says, and to whom."""
+"""The messages that the server makes itself, and their receivers."""
 
 from typing import Any
 

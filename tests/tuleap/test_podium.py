@@ -1,4 +1,4 @@
-"""Who has tested how much."""
+"""The podium of a campaign."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Who is on which test."""
+"""Presence: which windows are on which execution."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tickets: Tuleap's tokens, and what attackers make of them."""
+"""Tuleap's tokens, and attacks with them."""
 
 import base64
 import json
@@ -288,7 +288,7 @@ def forged(header: dict[str, Any], claims: dict[str, Any]) -> str:
 
 
 def signed(claims: bytes) -> str:
-    """A ticket with a good signature over claims that no library would write."""
+    """A token with a good signature over claims that no library would write."""
     algorithm = jwt.get_algorithm_by_name("HS512")
     content = segment(b'{"alg":"HS512"}') + b"." + segment(claims)
     return (content + b"." + segment(algorithm.sign(content, KEY))).decode()

@@ -1,4 +1,4 @@
-"""Tickets that are refused because an administrator has revoked them."""
+"""Tokens that are refused because an administrator has revoked them."""
 
 import pytest
 from hypothesis import example, given

@@ -1,4 +1,4 @@
-"""Who may subscribe to what."""
+"""What sessions may subscribe to."""
 
 import pytest
 

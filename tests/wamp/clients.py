@@ -30,7 +30,7 @@ def known_tickets() -> Tickets:
 def open_router(
     sent: Sent | None = None, *, max_subscriptions: int = 9, max_sessions_per_user: int = 100, **changes: Any
 ) -> Router:
-    """A router that knows these tickets; the ids in its realm are 5000, 5001 …"""
+    """A router that knows these tokens. The ids in its realm are 5000, 5001 …"""
     realm = new_realm(sent, max_subscriptions=max_subscriptions, max_sessions_per_user=max_sessions_per_user)
     return new_router(realm, known_tickets(), **changes)
 
@@ -44,7 +44,7 @@ class Client:
         self.session = Session(router, self.outlet, opened=opened)
 
     def take(self) -> list[Any]:
-        """What it was told without asking."""
+        """Messages that answer no request."""
         return self.outlet.take()
 
     def say(self, raw: object) -> list[Any]:

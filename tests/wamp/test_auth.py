@@ -1,4 +1,4 @@
-"""The groups of each user, in all his sessions."""
+"""The groups of each user in all sessions of the user."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Who listens to what."""
+"""Subscriptions by topic and pattern."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Who receives what of a publication."""
+"""The receivers of a publication."""
 
 from dataclasses import dataclass
 

@@ -115,7 +115,7 @@ def test_when_all_has_aged_out_nothing_weighs_anything() -> None:
     assert (len(memory), memory.weight) == (0, 0)
 
 
-# What is not told again.
+# Publications that are not replayed.
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,9 @@ class Published:
 
 
 class Model:
-    """``after`` is what came after a moment, which is a count of publications; None: some of it has gone."""
+    """``after`` is what was published after a moment, which is a count of publications; None: some of it was
+    evicted.
+    """
 
     def __init__(self) -> None:
         self.all: list[Published] = []
@@ -371,7 +373,7 @@ class Model:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from([A, B, C, None]),  # None: nobody publishes, somebody asks
+        st.sampled_from([A, B, C, None]),  # None: no publication, only a read
         st.sampled_from([0.0, 0.0, 1.0, 4.0, 10.0]),
         st.integers(0, 4 * SLOT_BYTES),
     ),
@@ -385,7 +387,7 @@ def lived(
 ) -> Iterator[tuple[Model, Bookmarks, float]]:
     """The model after each step, and the moments of all places that were known at any time, by their ids.
 
-    The position that a subscription was given last at a moment counts for what comes after that moment.
+    The last position of a subscription at a moment counts for what is published after that moment.
     """
     model, now = Model(), NOW
     bookmarks: Bookmarks = {subscription: {} for subscription in COVERED}

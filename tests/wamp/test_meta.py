@@ -25,7 +25,7 @@ def realm(sent: Sent) -> Realm:
 
 @pytest.fixture
 def watcher(realm: Realm, sent: Sent) -> Member:
-    """An operator who is told of everything."""
+    """An operator that receives everything."""
     watcher = joined(realm, Member(role=Role.OPERATOR))
     subscribe(realm, watcher, "wamp.", Match.PREFIX)
     sent.take()

@@ -1,4 +1,4 @@
-"""The router's procedures: which there are, and for whom."""
+"""The router's procedures, and the sessions that may call them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A session shows a newer ticket."""
+"""A session shows a newer token."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ TICKETS = Tickets(
 
 
 class Rooms(Everything):
-    """A Policy that keeps to the list in the ticket."""
+    """A Policy that allows the rooms in the token."""
 
     def may_subscribe(self, identity: Identity, topic: str, match: Match) -> bool:
         return identity.topics is None or topic in identity.topics
@@ -126,6 +126,6 @@ def test_rooms_are_each_sessions_own(client: Client) -> None:
 
 
 def test_who_shows_one_that_ends_together_does_not_end_earlier(client: Client) -> None:
-    # It is another ticket, so its session would end a little before it by another while.
+    # It is another token, so its session would end at a slightly different time.
     assert shown(client, "early") == [[50, 9, {}, [{"expires_at": EXPIRES_AT}]]]
     assert client.session.identity.groups == {"@e"}

@@ -1,4 +1,4 @@
-"""Whom a publisher wants to reach."""
+"""The audience that a publisher names."""
 
 from typing import Any
 

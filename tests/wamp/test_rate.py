@@ -37,7 +37,7 @@ def flooded() -> RateLimit:
 
 
 def drained(limit: RateLimit, until: float) -> list[object]:
-    """What is served to somebody who comes back whenever he is told to."""
+    """The messages of a client that sends again whenever it may."""
     served: list[object] = []
     while (at := limit.next_at()) is not None and at <= until:
         served += limit.due(at)

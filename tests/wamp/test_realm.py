@@ -280,7 +280,7 @@ def test_who_is_cut_off_by_the_answer_to_his_subscription_was_never_announced_af
     ]
 
 
-# Users, their windows, and who is told of them.
+# Users, their windows, and observers of them.
 
 
 class Observed:
@@ -373,7 +373,7 @@ def test_the_sessions_of_a_user_who_is_revoked_end_and_no_other(realm: Realm) ->
         ((end, reason, _),) = member.dismissed
         assert (end, reason) == (End.REVOKED, "org.tuleap.close.revoked")
     assert list(realm.sessions.values()) == [other]
-    # What he has shown counts no more.
+    # Tokens that were shown before count no more.
     assert joined(realm, groups=["@z"], expires_at=1001).identity.groups == {"@z"}
 
 

@@ -1,4 +1,4 @@
-"""What somebody is told of the time when he was away."""
+"""The replay of missed publications."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ WORDS = ("from", "after", "before", "until")
 
 
 class Home:
-    """A realm and somebody in it, who has subscribed to a topic or pattern."""
+    """A realm with a session that has subscribed to a topic or pattern."""
 
     def __init__(self, topic: str = KANBAN, match: Match = Match.EXACT, **limits: Any) -> None:
         self.realm = new_realm(**limits)
@@ -45,7 +45,7 @@ class Home:
         return get_events(self.realm, caller or self.member, Arguments([self.id], conditions), now)
 
     def ids(self, caller: Member | None = None, **conditions: object) -> list[int]:
-        """Of the publications that he is told."""
+        """The ids of the replayed publications."""
         return [it["publication"] for it in self.ask(caller, **conditions).args]
 
     def said(self, name: str, **conditions: object) -> Any:
@@ -198,7 +198,7 @@ def test_with_a_limit_of_nothing_only_the_position_is_told(home: Home) -> None:
     assert home.ask(limit=0) == Result(args=[], kwargs={"position": 8, "position_lost": False, "more": False})
 
 
-# Where somebody goes on.
+# The position after which the replay begins.
 
 
 def test_who_asks_for_the_position_first_misses_nothing_afterwards(home: Home) -> None:
@@ -306,7 +306,7 @@ def test_page_after_page_everything_is_told_once(events: list[tuple[int, bool]],
     assert all(pages) or len(pages) == 1
 
 
-# Who is told what.
+# The receivers of replayed publications.
 
 
 def test_the_view_is_asked_for_the_caller_as_he_is_now(home: Home) -> None:
@@ -437,7 +437,7 @@ def test_the_topic_that_is_asked_for_is_a_uri(home: Home, topic: str) -> None:
         home.ask(topic=topic)
 
 
-# What is told in its last state only, and what is not told again.
+# Publications of which only the last is replayed, and publications that are not replayed.
 
 
 def seen_by(*groups: str) -> Callable[[frozenset[str], int | None], Kwargs | None]:

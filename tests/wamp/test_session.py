@@ -450,7 +450,7 @@ steps = st.lists(
 
 
 def check(realm: Realm, clients: list[Client]) -> None:
-    """Who is in the realm is joined and nobody else; and of nobody else is anything left in it."""
+    """Exactly the joined sessions are in the realm, and nothing is left of others."""
     joined = {it.session for it in clients if it.session.state is State.JOINED}
     assert set(realm.sessions.values()) == joined
     assert all(realm.sessions[it.id] is it for it in joined)

@@ -36,7 +36,7 @@ class Connection:
         self.channel.makeConnection(self.transport)
 
     def close(self) -> None:
-        """The peer goes away; once."""
+        """The peer closes the connection, once."""
         if not self.closed:
             self.closed = True
             self.channel.connectionLost(Failure(ConnectionDone()))
