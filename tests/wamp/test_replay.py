@@ -452,8 +452,26 @@ def test_of_what_is_told_in_its_last_state_only_the_last_is_told(home: Home) -> 
     assert home.ids() == [3, 4, 5]
     assert home.ids(reverse=True) == [5, 4, 3]
     assert home.ids(limit=2) == [3, 4]
-    assert home.ids(until_publication=3) == [2, 3]
+    assert home.ids(until_publication=4) == [3, 4]
     assert home.ids(after_publication=4) == [5]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ids"),
+    [
+        ({"until_publication": 2}, []),
+        ({"before_publication": 3}, []),
+        ({"until_publication": 3, "reverse": True}, [3]),
+        ({"from_publication": 2, "before_publication": 4}, [3]),
+    ],
+)
+def test_attack_a_condition_does_not_reopen_a_former_state(
+    home: Home, conditions: dict[str, Any], ids: list[int]
+) -> None:
+    home.publish(1, 2, replay=Replay.LAST)
+    home.publish(3)
+    home.publish(4, replay=Replay.LAST)
+    assert home.ids(**conditions) == ids
 
 
 def test_it_is_the_last_that_the_asker_may_see(home: Home) -> None:

@@ -10,7 +10,8 @@
             {"position": <id of the newest slot>, "position_lost": false, "more": false}
 
 All conditions must hold. The caller receives what it would receive if the publication were made now. Of
-publications with Replay.LAST it receives the last one of each topic that it may see.
+publications with Replay.LAST it receives the last one of each topic that it may see, if that fulfils the
+conditions: an earlier one may show what newer rights have closed.
 """
 
 import operator
@@ -62,7 +63,7 @@ def get_events(realm: Realm, caller: Member, arguments: Arguments, now: float) -
         conditions.append(lambda slot: slot.publication is not None and slot.publication.topic == topic)
     lost = _nothing_is_known in conditions
     wanted = [slot for slot in slots if all(it(slot) for it in conditions)]
-    visible = _visible(wanted, caller, reverse=bool(reverse))
+    visible = _visible(wanted, slots, caller, reverse=bool(reverse))
     page, more = _page(visible, limit, min(PAGE_BYTES, caller.outlet.longest // 2))
     return Result(
         args=[_event(subscription, *it) for it in page],
@@ -109,10 +110,12 @@ def _nothing_is_known(slot: Slot) -> bool:
     return False
 
 
-def _visible(slots: Sequence[Slot], caller: Member, *, reverse: bool) -> Iterator[Chosen]:
-    """The slots that the caller may see now, with the payload that it receives."""
+def _visible(
+    wanted: Sequence[Slot], slots: Sequence[Slot], caller: Member, *, reverse: bool
+) -> Iterator[Chosen]:
+    """The wanted ones of all slots that the caller may see now, with the payload that it receives."""
     last = _last_of_each_topic(slots, caller)
-    for slot in reversed(slots) if reverse else slots:
+    for slot in reversed(wanted) if reverse else wanted:
         publication = slot.publication
         if publication is None:
             continue
