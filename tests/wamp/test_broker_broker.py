@@ -121,6 +121,19 @@ def test_a_refusal_too_is_asked_for_once() -> None:
     assert len(asked) == 1
 
 
+def test_attack_rights_that_change_during_the_fan_out_hold_for_the_rest() -> None:
+    admitted = {"@a"}
+    what = publication(WHOLE, view=lambda groups, user_id: WHOLE if groups & admitted else None)
+    listeners = [Listener(identity(user_id, ["@a"])) for user_id in range(1, 4)]
+    found = dispatch(what, *listeners)
+    sent = []
+    for listener, now_admitted in zip(listeners, ({"@a"}, {"@b"}, {"@a"}), strict=True):
+        admitted = now_admitted
+        sent += [answer for _, answer in found.answers([listener], NOW)]
+    assert [kwargs(it) for it in sent] == [WHOLE, None, WHOLE]
+    assert sent[0] is sent[2]
+
+
 def test_of_two_users_with_equal_groups_only_the_submitter_is_known_to_the_view() -> None:
     what = publication(
         WHOLE, view=lambda groups, user_id: WHOLE if user_id == 101 else None, submitters=[101]

@@ -177,7 +177,6 @@ class Dispatch:
     """
 
     __slots__ = (
-        "_answers",
         "_departures",
         "_payloads",
         "_singled_out",
@@ -197,7 +196,6 @@ class Dispatch:
         self._departures = subscription.departures
         sender = publication.sender
         self._singled_out = publication.submitters | ({sender.user_id} if sender else set())
-        self._answers: dict[frozenset[str], Answer | None] = {}
         # The key is the id() of the payload. The Answer keeps the payload alive, so the id stays unique.
         self._payloads: dict[int, Answer] = {}
 
@@ -206,11 +204,13 @@ class Dispatch:
     ) -> Iterator[tuple[Subscriber, Answer | None]]:
         """What each of these subscribers receives; None: nothing.
 
-        For nearly all subscribers the groups decide alone, and equal groups share one answer. A subscriber
-        must not leave between its turn being prepared and its answer being used.
+        For nearly all subscribers the groups decide alone, and equal groups share one answer. Each call asks
+        the view again, because rights may have changed since the former call. A subscriber must not leave
+        between its turn being prepared and its answer being used.
         """
         subscription, publication = self.subscription, self.publication
-        known, singled_out, audience = self._answers, self._singled_out, publication.audience
+        singled_out, audience = self._singled_out, publication.audience
+        known: dict[frozenset[str], Answer | None] = {}
         some_have_left = subscription.departures != self._departures
         for receiver in receivers:
             identity = receiver.identity
@@ -224,12 +224,9 @@ class Dispatch:
                 yield receiver, self._shared(payload_for(publication, receiver))
             else:
                 groups = identity.groups
-                yield receiver, known[groups] if groups in known else self._ask(groups)
-
-    def _ask(self, groups: frozenset[str]) -> Answer | None:
-        """Ask the view. It is asked once for each set of groups."""
-        answer = self._answers[groups] = self._shared(self.publication.view(groups, None))
-        return answer
+                if groups not in known:
+                    known[groups] = self._shared(publication.view(groups, None))
+                yield receiver, known[groups]
 
     def _shared(self, kwargs: Kwargs | None) -> Answer | None:
         """The Answer of this payload object. Equal objects would be encoded twice; the same object is encoded
