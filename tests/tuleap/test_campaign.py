@@ -246,7 +246,17 @@ def test_rights_that_a_seed_has_brought_go_with_its_results() -> None:
     assert rights_known(campaigns) == [2, 3]
     for id in (10, 11, 12):
         result(campaigns, id=id)
-    assert (rights_known(campaigns), len(campaigns.executions)) == ([], 3)
+    assert (rights_known(campaigns), len(campaigns.executions)) == ([2, 3], 5)
+
+
+def test_attack_seeds_of_many_executions_do_not_displace_what_messages_name() -> None:
+    campaigns = small()
+    say(campaigns, Created(execution=50))
+    for first in (1, 11, 21):
+        seeded(campaigns, ALL, *range(first, first + 10))
+    assert rights_known(campaigns) == [*range(21, 31), 50]
+    seeded(campaigns, ALL, 40)
+    assert (rights_known(campaigns), len(campaigns.executions)) == ([30, 40, 50], 3)
 
 
 def test_a_window_that_goes_elsewhere_leaves_an_idle_campaign_behind(campaigns: Campaigns) -> None:

@@ -117,7 +117,7 @@ class Campaigns:
         }
         campaign.ledger.replace(judged, users)
         for execution in results:
-            executions.name(topic, execution)
+            executions.name(topic, execution, by_seed=True)
         for execution in dropped:
             executions.release(topic, execution)
 

@@ -68,7 +68,8 @@ class Executions:
 
     A user may see an execution if its newest rights admit the user. Unknown rights admit no user. Rights
     are kept as long as something may name the execution: it has a result or a viewer (``is_in_use`` says
-    so for topic and execution), or it is one of the ``max_recent`` executions that were named last.
+    so for topic and execution), or it is one of the ``max_recent`` executions that were named last by
+    messages, or by seeds. The two are counted apart, because one seed names thousands of executions.
     """
 
     def __init__(self, *, max_recent: int, is_in_use: Callable[[str, int], bool]) -> None:
@@ -76,6 +77,7 @@ class Executions:
         self._is_in_use = is_in_use
         self._known: dict[tuple[str, int], _Known] = {}
         self._recent: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._seeded: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -108,19 +110,21 @@ class Executions:
         if (known := self._known.get((topic, execution))) is not None:
             known.is_deleted = is_deleted
 
-    def name(self, topic: str, execution: int) -> None:
+    def name(self, topic: str, execution: int, *, by_seed: bool = False) -> None:
         """Note that an input names the execution. The execution that was named longest ago may be dropped."""
+        recent = self._seeded if by_seed else self._recent
         key = topic, execution
         if key not in self._known:
             return
-        self._recent[key] = None
-        self._recent.move_to_end(key)
-        if len(self._recent) > self._max_recent:
-            oldest, _ = self._recent.popitem(last=False)
+        recent[key] = None
+        recent.move_to_end(key)
+        if len(recent) > self._max_recent:
+            oldest, _ = recent.popitem(last=False)
             self.release(*oldest)
 
     def release(self, topic: str, execution: int) -> None:
         """Drop the execution if nothing can name it any more."""
         key = topic, execution
-        if key in self._known and key not in self._recent and not self._is_in_use(topic, execution):
+        is_recent = key in self._recent or key in self._seeded
+        if key in self._known and not is_recent and not self._is_in_use(topic, execution):
             del self._known[key]
