@@ -162,6 +162,17 @@ test("a page may close while it waits, too", async () => {
   assert.deepEqual([connection.state, server.sockets.length, clock.timers.size], ["offline", 1, 0]);
 });
 
+test("a page that closes before WELCOME drops a server that does not answer the close", async () => {
+  const it = await page({ before: (server) => (server.authenticate = () => {}) });
+  const { socket } = it.server;
+  assert.equal(it.connection.state, "connecting");
+  let dropped = 0;
+  socket.terminate = () => (dropped += 1);
+  it.connection.close();
+  await it.clock.pass(10_000);
+  assert.deepEqual([dropped, it.clock.timers.size], [1, 0]);
+});
+
 test("a line that is cut says no GOODBYE", async () => {
   const { connection, server, states, clock } = await page();
   connection.cut();

@@ -348,8 +348,8 @@ class Connection extends Emitter {
     for (const timer of this._pauses) this._clock.clearTimeout(timer);
     this._rest("closed");
     if (!line) return;
-    if (!line.session.isOpen) return line.socket.close();
-    line.session.leave(); // autobahn's onleave closes the socket
+    if (line.session.isOpen) line.session.leave(); // autobahn's onleave closes the socket
+    else line.socket.close();
     const unanswered = this._clock.setTimeout(() => discard(line.socket), ANSWERING);
     line.socket.onclose = () => this._clock.clearTimeout(unanswered);
   }
