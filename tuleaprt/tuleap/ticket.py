@@ -162,8 +162,7 @@ class TicketVerifier:
             groups=_interned(_texts("data.user_rights", data.get("user_rights"))),
             topics=None if "rooms" not in data else _texts("data.rooms", rooms),
             # ``exp`` is capped later than ``expires_at``, by the skew. If Tuleap's clock is ahead, an older
-            # token that
-            # is shown again still expires before a newer one (auth.Credentials).
+            # token that is shown again still expires before a newer one (auth.Credentials).
             exp=min(exp, now + self._max_lifetime + MAX_CLOCK_SKEW),
             expires_at=ends - (ends - now) * SPREAD * _share(ticket),
         )
