@@ -4,10 +4,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import pytest_twisted
 
 from tests.fakes import CAMPAIGN, KANBAN
 from tuleaprt.cli.following import REMEMBERED, Following, Known
+from tuleaprt.errors import InvalidAnswer
 
 ensure = pytest_twisted.ensureDeferred
 
@@ -128,6 +130,25 @@ async def test_one_event_of_two_subscriptions_is_shown_once() -> None:
         await follow(known, shown, lost, CAMPAIGN).subscribe(server)  # type: ignore[arg-type]
     server.publish(100, CAMPAIGN)
     assert shown == [100]
+
+
+@pytest.mark.parametrize("sent", [[], [100], [101, 100], [101, 102, 100]])
+@ensure
+async def test_attack_a_history_without_end_goes_in_a_circle(sent: list[int]) -> None:
+    server, shown, lost = Server(), [], []  # type: ignore[var-annotated]
+    following = follow(Known(), shown, lost)
+    server.publish(100)
+    await following.subscribe(server)  # type: ignore[arg-type]
+
+    async def ask(procedure: str, subscription: int, *, after_publication: int) -> Any:
+        here = [100, *sent].index(after_publication)
+        row = {"details": {}, "args": [], "kwargs": {}}
+        rows = [{"publication": id, **row} for id in sent[here : here + 1]]
+        return SimpleNamespace(results=rows, kwresults={"position": 999, "more": True})
+
+    server.ask = ask  # type: ignore[method-assign,assignment]
+    with pytest.raises(InvalidAnswer, match="sends no new ones"):
+        await following.subscribe(server)  # type: ignore[arg-type]
 
 
 def test_what_is_known_is_bounded() -> None:

@@ -117,9 +117,10 @@ class Following:
         self._early, self._is_live = [], True
 
     async def _catch_up(self, history: History) -> None:
-        while True:
-            before = self._position
-            rows, page = await history(after_publication=before)
+        asked: set[int | None] = set()
+        while self._position not in asked:
+            asked.add(self._position)
+            rows, page = await history(after_publication=self._position)
             if page.position_lost:
                 self._position = None
                 self._lost(self.topic)
@@ -129,8 +130,7 @@ class Following:
             if not page.more:
                 self._position = page.position
                 return
-            if self._position == before:
-                raise InvalidAnswer(f"{HISTORY} says that there are more events, and sends none")
+        raise InvalidAnswer(f"{HISTORY} says that there are more events, and sends no new ones")
 
     def _received(self, /, *args: Any, details: EventDetails, **kwargs: Any) -> None:
         event = Event(details.publication, details.topic or self.topic, list(args), kwargs)
