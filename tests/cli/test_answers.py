@@ -83,6 +83,21 @@ WAMP: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
         {"wamp_session_list": result(7)},
         "wamp.session.list cannot be read",
     ),
+    "a list with half a surrogate pair": (
+        SESSIONS,
+        {"wamp_session_list": result(["\ud800"])},
+        "wamp.session.list cannot be read",
+    ),
+    "a position with half a surrogate pair": (
+        WATCH,
+        {"wamp_subscription_get_events": result(position="\ud800")},
+        "wamp.subscription.get_events cannot be read",
+    ),
+    "a count without the session that asks": (
+        COUNT,
+        {"wamp_session_count": result(0)},
+        "wamp.session.count cannot be read",
+    ),
     "a list of texts": (SESSIONS, {"wamp_session_list": result(["x"])}, "wamp.session.list cannot be read"),
     "no list": (
         SESSIONS,

@@ -55,7 +55,8 @@ def read(value: Any, shape: type[T], of: str) -> T:
     """
     try:
         return msgspec.convert(value, shape)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
+        # JSON may escape half a surrogate pair, which has no UTF-8.
         raise InvalidAnswer(f"the answer to {of} cannot be read: {shortened(str(error))}") from None
 
 

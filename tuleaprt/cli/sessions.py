@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from autobahn.wamp.exception import ApplicationError
@@ -42,6 +42,9 @@ class _Row(msgspec.Struct):
     authrole: str | None
     transport: _Transport = msgspec.field(default_factory=_Transport)
 
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+"""The number of sessions, with the session that asks."""
 
 Command = Callable[[Session], Awaitable[int]]
 
@@ -116,7 +119,7 @@ def list_sessions(arguments: argparse.Namespace) -> int:
 
 def count_sessions(arguments: argparse.Namespace) -> int:
     async def count(session: Session) -> int:
-        print(read_first(await session.ask(COUNT), int, COUNT) - 1)
+        print(read_first(await session.ask(COUNT), _Count, COUNT) - 1)
         return 0
 
     return _with_session(arguments, count)
