@@ -4,7 +4,7 @@ The vocabulary of the cases is that of Tuleap's Node server; the dictionary is i
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tests.fakes import cases, ticket
 from tuleaprt.tuleap.topics import room
@@ -14,7 +14,8 @@ OTHER_KEY = b"k" * 64
 OWN_EVENTS = ("testmanagement_podium:update",)
 
 PRESENCE_CASES = cases("presence_cases.json")
-SESSION_CASES = [it for it in cases("session_cases.json") if it.get("door") != "socketio"]
+ALL_SESSION_CASES = cases("session_cases.json")
+SESSION_CASES = [it for it in ALL_SESSION_CASES if it.get("door") != "socketio"]
 
 
 class Stage(Protocol):
@@ -130,6 +131,81 @@ class Player:
             viewers = wanted["presences_by_room"].get(each, {})
             expected = {execution: users for execution, users in viewers.items() if users}
             assert await self._stage.viewers(room(each)[1]) == expected, where
+
+
+class PageStage(Protocol):
+    """A server and Tuleap's pages by name."""
+
+    @property
+    def now(self) -> float: ...
+    async def connect(self, client: str, namespace: str) -> None: ...
+    async def emit(self, client: str, name: str, argument: dict[str, Any]) -> None: ...
+    async def post(self, body: dict[str, Any]) -> int: ...
+    async def wait(self, seconds: float) -> None: ...
+    async def disconnect(self, client: str) -> None:
+        """And let the grace pass."""
+        ...
+
+    async def received(self, client: str) -> list[dict[str, Any]]:
+        """The events since the last call, as ``{"event", "data"}``, and DISCONNECT."""
+        ...
+
+    async def viewers(self, topic: str) -> Mapping[str, list[Any]]:
+        """As an operator sees them."""
+        ...
+
+
+class PagePlayer(Player):
+    """Plays a case as the Node server's own clients did: over socket.io."""
+
+    def __init__(self, stage: PageStage, case: dict[str, Any]) -> None:
+        super().__init__(cast(Stage, stage), case)
+        self._pages = stage
+
+    async def _do(self, step: dict[str, Any]) -> dict[str, Any]:
+        happened: dict[str, Any] = {"received": {}}
+        client, stage = step.get("client", ""), self._pages
+        if step["op"] in ("subscribe", "connect"):
+            await self._emit(client, step)
+        elif step["op"] == "token":
+            await stage.emit(client, "token", {"token": self._token(step["token"])})
+        elif step["op"] == "post":
+            happened["http_status"] = await stage.post(step["body"])
+        elif step["op"] == "wait":
+            await stage.wait(step["ms"] / 1000)
+        else:
+            self._open.discard(client)
+            await stage.disconnect(client)
+        for each in sorted(self._open):
+            happened["received"][each] = await stage.received(each)
+        if step["op"] == "subscribe":
+            told = [it["event"] for it in happened["received"][client]]
+            happened["refused"] = bool({"<disconnect>", "error-jwt"} & set(told))
+        return happened
+
+    async def _emit(self, client: str, step: dict[str, Any]) -> None:
+        who = self._case.get("clients", {}).get(client, {}) | step | step.get("fields", {})
+        if client not in self._open:
+            await self._pages.connect(client, step.get("namespace", "/testmanagement"))
+            self._open.add(client)
+        if step["op"] == "connect":
+            return
+        lifetime = step.get("token_lifetime_s", 1800)
+        spoken = step.get("token") or {**who, "lifetime_s": lifetime, "alg": "HS512"}
+        argument = {
+            "nodejs_server_version": who.get("nodejs_server_version", "2.0.0"),
+            "room_id": who["room_id"],
+            "uuid": who["uuid"],
+            "token": self._token(spoken),
+        }
+        omitted = step.get("omit", ())
+        kept = {name: value for name, value in argument.items() if name not in omitted}
+        await self._pages.emit(client, "subscription", kept)
+
+    async def _compare(self, where: str, happened: dict[str, Any], wanted: dict[str, Any]) -> None:
+        # A page is not told whether a token has been taken over; the later steps show it.
+        known = {name: value for name, value in wanted.items() if name != "refused" or name in happened}
+        await super()._compare(where, happened, known)
 
 
 DISCONNECT = {"event": "<disconnect>"}

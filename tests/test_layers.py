@@ -23,6 +23,13 @@ ALLOWED = {
         "jwt",
         "msgspec",
     ),
+    "socketio": (
+        "tuleaprt.errors",
+        "tuleaprt.socketio",
+        "tuleaprt.tuleap",
+        "tuleaprt.wamp",
+        "msgspec",
+    ),
     "journal": ("tuleaprt.journal",),
     "operations": (
         "tuleaprt.operations",
@@ -43,6 +50,7 @@ ALLOWED = {
         "tuleaprt.configuration.options",
         "tuleaprt.errors",
         "tuleaprt.operations",
+        "tuleaprt.socketio",
         "tuleaprt.transport",
         "tuleaprt.wamp",
         "autobahn",
@@ -53,7 +61,9 @@ ALLOWED = {
     "web": (
         "tuleaprt.errors",
         "tuleaprt.operations",
+        "tuleaprt.transport.entrance",
         "tuleaprt.transport.outbound",
+        "tuleaprt.transport.polling",
         "tuleaprt.transport.request_headers",
         "tuleaprt.tuleap",
         "tuleaprt.wamp.auth",
@@ -86,7 +96,7 @@ ALLOWED = {
 }
 """What each package may import beside the standard library; ``application`` may import everything."""
 
-PURE = ("wamp", "tuleap")
+PURE = ("wamp", "tuleap", "socketio")
 PURE_LIBRARY = (
     "collections",
     "contextlib",

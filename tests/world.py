@@ -4,18 +4,23 @@ tests turn.
 
 import json
 import time
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
-from tests.fakes import KEY, CountingMetrics, RecordingOutlet, history, ticket
+from tests.fakes import KEY, MEMBER, CountingMetrics, RecordingOutlet, history, ticket
 from tuleaprt.errors import InvalidMessage
 from tuleaprt.journal.journal import MemoryJournal, Record
 from tuleaprt.operations.logs import Faults
 from tuleaprt.relay.procedures import PODIUM, PRESENCES, campaign_procedures
 from tuleaprt.relay.relay import Relay
+from tuleaprt.socketio.events import event_packet
+from tuleaprt.socketio.pages import Page
+from tuleaprt.socketio.router import PageRouter, Positions
+from tuleaprt.socketio.session import PageSession
 from tuleaprt.transport.serializers import JSON
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.inputs import CampaignSeeded, Input, decode_seed
@@ -23,6 +28,7 @@ from tuleaprt.tuleap.message import decode
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.tuleap.topics import RoomPolicy
 from tuleaprt.wamp.broker import Dispatch
+from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.procedures import REFRESH, Procedures, refresh
 from tuleaprt.wamp.publication import Publication
 from tuleaprt.wamp.realm import Realm
@@ -101,7 +107,22 @@ class World:
             goodbye_timeout=20,
             requests_per_second=1e6,
         )
+        self.pages = PageRouter(
+            realm=self.realm,
+            authenticator=verifier,
+            refresh=refreshing,
+            presences=self.campaigns.presences,
+            replayed=self.metrics.history_read,
+            positions=Positions(),
+            open_timeout=10,
+            reminder=5,
+            ping_interval=25,
+            ping_timeout=20,
+            requests_per_second=1e6,
+            max_replay=100_000,
+        )
         self.windows: list[Window] = []
+        self.sockets: list[PageWindow] = []
         self.published: list[Publication] = []
         publish = self.realm.publish
 
@@ -118,7 +139,11 @@ class World:
     def deliver(self, dispatch: Dispatch) -> None:
         """The fan-out, without its network and its turns."""
         for session, answer in dispatch.answers(dispatch.receivers, self.now):
-            if answer is not None:
+            if answer is None:
+                continue
+            if isinstance(session, PageSession):
+                session.outlet.event(dispatch.publication.id, answer.kwargs)  # type: ignore[attr-defined]
+            else:
                 assert isinstance(session, Session)
                 kwargs = plain(answer.kwargs)
                 session.outlet.done.append([36, dispatch.subscription.id, dispatch.publication.id, kwargs])  # type: ignore[attr-defined]
@@ -130,11 +155,16 @@ class World:
         while due < end:
             asleep = [it for it in self.windows if it.session.state is not State.ENDED]
             calls = [call.getTime() for call in self.clock.getDelayedCalls()]
-            due = max(self.now, min([end, *calls, *(it.outlet.waking_at for it in asleep)]))
+            wakings = [it.outlet.waking_at for it in (*asleep, *self.sockets)]
+            due = max(self.now, min([end, *calls, *wakings]))
             self.clock.advance(due - self.now)
             for window in asleep:
                 if window.outlet.waking_at <= due:
                     window.session.wake(due)
+            for socket in self.sockets:
+                if socket.outlet.waking_at <= due:
+                    socket.page.wake(due)
+                    socket.answer_pings()
 
     def post(self, body: dict[str, Any]) -> int:
         """The id of the publication, or the status of the refusal."""
@@ -240,6 +270,116 @@ class Window:
         if answer[0] == 8:
             return answer[4]
         return answer[2] if answer[0] == 33 else plain(answer[3][0])
+
+
+class PageOutlet:
+    """An Outlet of a page that remembers what came by it."""
+
+    def __init__(self) -> None:
+        self.description = {"type": "socketio", "protocol": "engine.io.4.polling", "peer": "tcp4:192.0.2.1:7"}
+        self.longest = 2**20
+        self.handed = 0
+        self.has_sent_all = True
+        self.waking_at = float("inf")
+        self.namespace = ""
+        self.packets: list[bytes] = []
+        self.ended: tuple[End, str] | None = None
+        self.notes: list[str] = []
+        self.waiting: list[Callable[[], None]] | None = None
+        """What waits for the fan-out; None: nothing waits."""
+
+    def enter(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def put(self, packet: bytes, publication: int = 0) -> None:
+        self.packets.append(packet)
+        self.handed = publication or self.handed
+
+    def then(self, do: Callable[[], None], session: object) -> None:
+        if self.waiting is None:
+            do()
+        else:
+            self.waiting.append(do)
+
+    def close(self, end: End, detail: str = "") -> None:
+        self.ended = self.ended or (end, detail)
+
+    def wake_at(self, when: float) -> None:
+        self.waking_at = when
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def event(self, publication: int, kwargs: Any) -> None:
+        """As the fan-out does."""
+        if packet := event_packet(self.namespace, kwargs):
+            self.put(packet, publication)
+
+
+class PageWindow:
+    """A page over socket.io. ``uuid`` is that of its window."""
+
+    is_alive = True
+    """Whether it answers pings."""
+
+    def __init__(self, world: World, namespace: str | None = "/", uuid: str = "u-page") -> None:
+        self.world = world
+        self.uuid = uuid
+        self.outlet = PageOutlet()
+        self.page = Page(world.pages, self.outlet, sid="sid", opened=world.now)
+        self.prefix = "" if namespace in ("/", None) else f"{namespace},"
+        world.sockets.append(self)
+        if namespace is not None:
+            self.say("40" + self.prefix)
+            assert self.take() == [("0", {"sid": "sid"})]
+
+    def say(self, packet: str) -> None:
+        self.page.receive(packet.encode(), self.world.now)
+
+    def emit(self, name: str, argument: Any) -> None:
+        self.say(f"42{self.prefix}{json.dumps([name, argument])}")
+
+    def subscribe(
+        self, room_id: object = 3, user_id: int = 102, groups: Any = MEMBER, **changes: Any
+    ) -> None:
+        """``lifetime`` and further claims go into the token, unless ``token`` replaces it."""
+        uuid, version = changes.pop("uuid", self.uuid), changes.pop("version", "2.0.0")
+        token = changes.pop("token", None) or self.world.ticket(user_id, groups, **changes)
+        argument = {"nodejs_server_version": version, "token": token, "room_id": room_id, "uuid": uuid}
+        self.emit("subscription", argument)
+
+    def take(self) -> list[Any]:
+        """What came since: the type and the payload of each packet; of Engine.IO's own the packet."""
+        taken: list[Any] = []
+        for packet in self.outlet.packets:
+            text = packet.decode()
+            if text[0] == "4":
+                rest = text[2:].removeprefix(self.prefix)
+                taken.append((text[1], json.loads(rest) if rest else None))
+            else:
+                taken.append(text)
+        self.outlet.packets.clear()
+        return taken
+
+    def answer_pings(self) -> None:
+        if self.is_alive and b"2" in self.outlet.packets:
+            self.outlet.packets.remove(b"2")
+            self.say("3")
+
+    def events(self) -> list[Any]:
+        """Name and data of each event since; nothing else may have come."""
+        taken = self.take()
+        assert all(it[0] == "2" for it in taken), taken
+        return [(it[1][0], it[1][1]) for it in taken]
+
+    @property
+    def ended(self) -> tuple[End, str] | None:
+        return self.outlet.ended
+
+    def lose(self) -> None:
+        """The connection is lost."""
+        self.outlet.waking_at = float("inf")
+        self.page.lost()
 
 
 def done(coroutine: Any) -> Any:

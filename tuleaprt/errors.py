@@ -16,6 +16,7 @@
     │   └── TicketRefused
     ├── PositionLost           the event history does not reach back so far
     ├── ProtocolViolation      the peer violates WAMP; its session ends
+    ├── MalformedPacket        a page sends what is not Engine.IO or socket.io; its connection ends
     └── RequestError           a WAMP request is answered by ERROR
         ├── InvalidUri
         ├── InvalidArgument
@@ -107,6 +108,10 @@ class ProtocolViolation(TuleaprtError):
     def __init__(self, what: str, text: str = "") -> None:
         super().__init__(text or what)
         self.what = what
+
+
+class MalformedPacket(TuleaprtError):
+    """A packet of a page cannot be read. The text is for the log and quotes nothing of the packet."""
 
 
 class RequestError(TuleaprtError):

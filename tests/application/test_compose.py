@@ -53,4 +53,4 @@ def test_each_limit_reaches_those_whom_it_concerns(
         max_outboxes=made._connections.backpressure.most,
         max_post_size=private.max_body,
     )
-    assert asked[-1] == 1 + 2 + OTHER_FILES
+    assert asked[-1] == 1 + 2 + 2 + OTHER_FILES

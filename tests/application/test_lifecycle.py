@@ -66,7 +66,7 @@ def test_a_limit_of_files_that_is_too_low_is_said(
     monkeypatch.setattr("tuleaprt.application.lifecycle.file_limit_for", lambda wanted: 1024)
     service(reactor).startService()
     (warning,) = [it for it in log.events if it["log_level"].name == "warn"]
-    assert (warning["files"], warning["wanted"]) == (1024, 22_100)
+    assert (warning["files"], warning["wanted"]) == (1024, 24_100)
 
 
 def test_a_stop_does_not_wait_for_ever_for_what_is_queued(reactor: MemoryReactorClock) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import TurningClock
-from tests.transport.sockets import Browser, Server
+from tests.transport.sockets import Browser, Poller, Server
 
 
 @pytest.fixture
@@ -21,6 +21,13 @@ def browser(server: Server) -> Iterator[Browser]:
     browser = Browser(server)
     yield browser
     browser.lose()
+
+
+@pytest.fixture
+def poller(server: Server) -> Iterator[Poller]:
+    poller = Poller(server)
+    yield poller
+    poller.lose()
 
 
 @pytest.fixture

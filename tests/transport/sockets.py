@@ -1,7 +1,9 @@
 """Clients in memory: bytes into a connection, frames out of it, no network and no reactor."""
 
+import json
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import cbor2
@@ -13,15 +15,20 @@ from tests.conftest import TurningClock
 from tests.fakes import CountingMetrics, Everything, Sent, Tickets, history, identity, new_router
 from tuleaprt.configuration.options import WebSocket
 from tuleaprt.operations.logs import Faults
+from tuleaprt.socketio.router import PageRouter, Positions
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.outbound import Backpressure
+from tuleaprt.transport.page_websocket import PageWebSocketFactory
+from tuleaprt.transport.polling import Polls
 from tuleaprt.transport.rawsocket import RawSocketConnection, RawSocketFactory
 from tuleaprt.transport.serializers import CBOR, JSON, Serializer
 from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.transport.websocket import WebSocketConnection, WebSocketFactory
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR, Authenticator, Role
-from tuleaprt.wamp.publication import Publication
+from tuleaprt.wamp.outlet import End
+from tuleaprt.wamp.procedures import refresh
+from tuleaprt.wamp.publication import JsonText, Publication
 from tuleaprt.wamp.realm import Realm
 
 HELLO = [1, "tuleap", {"roles": {"subscriber": {}}, "authmethods": ["ticket"]}]
@@ -118,6 +125,29 @@ class Server:
         )
         self.rawsockets = RawSocketFactory(
             self.connections, self.router, options, unauthenticated=self.unauthenticated
+        )
+
+        self.pages = PageRouter(
+            realm=self.realm,
+            authenticator=authenticator or known,
+            refresh=partial(refresh, self.realm, authenticator or known),
+            presences=lambda topic, identity: {40: [JsonText(b'{"id": 101}')]},
+            replayed=self.metrics.history_read,
+            positions=Positions(),
+            open_timeout=10,
+            reminder=5,
+            ping_interval=25,
+            ping_timeout=20,
+            requests_per_second=requests_per_second,
+            max_replay=50_000,
+        )
+        self.polls = Polls(self.connections, self.pages, options, self.unauthenticated)
+        self.page_websockets = PageWebSocketFactory(
+            self.connections,
+            self.polls,
+            options,
+            served="/local-socket.io/",
+            allows=lambda origin, host: origin in self.origins,
         )
 
     def publish(self, publication: Publication) -> None:
@@ -243,6 +273,79 @@ class Browser(Peer):
                 yield self.read(payload)
             elif opcode == 8:
                 yield (int.from_bytes(payload[:2]), payload[2:].decode())
+
+
+class PageSocket(Browser):
+    """One WebSocket of a page; ``sid`` is that of a session over polling, to be upgraded."""
+
+    def __init__(
+        self, server: Server, sid: str | None = None, *, query: str | None = None, **headers: str | None
+    ) -> None:
+        Peer.__init__(self, server)
+        self.connection = server.page_websockets.buildProtocol(None)
+        self.connection.makeConnection(self.transport)
+        if query is None:
+            query = "?EIO=4&transport=websocket" + (f"&sid={sid}" if sid else "")
+        self.head = self.handshake("/local-socket.io/" + query, Sec_WebSocket_Protocol=None, **headers)
+
+    def read(self, payload: bytes) -> Any:
+        return payload.decode()
+
+    def say_packet(self, packet: str) -> list[Any]:
+        self.send_frame(1, packet.encode())
+        return self.take()
+
+    def subscribe(self, ticket: str = "good", room_id: object = 3, uuid: str = "u") -> list[Any]:
+        """Connect to the namespace of kanbans, and subscribe."""
+        return self.say_packet("40") + self.say_packet(subscription(ticket, room_id, uuid))
+
+
+def subscription(ticket: str = "good", room_id: object = 3, uuid: str = "u", namespace: str = "") -> str:
+    argument = {"nodejs_server_version": "2.0.0", "token": ticket, "room_id": room_id, "uuid": uuid}
+    return f"42{namespace}{json.dumps(['subscription', argument])}"
+
+
+class Answers:
+    """A GET of a test (a Poll)."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def answer(self, body: bytes) -> None:
+        self.bodies.append(body.decode())
+
+
+class Poller:
+    """A page over polling, below HTTP."""
+
+    def __init__(self, server: Server, peer: str = "tcp4:192.168.1.1:7") -> None:
+        self.server = server
+        self.connection = server.polls.open(peer, "192.168.1.1")
+        self.sid = self.connection.sid
+
+    def get(self) -> Answers:
+        asked = Answers()
+        self.connection.get(asked)
+        return asked
+
+    def take(self) -> list[str]:
+        """The packets that wait."""
+        asked = self.get()
+        assert asked.bodies, "the GET is held"
+        return asked.bodies[0].split("\x1e")
+
+    def post(self, *packets: str) -> bool:
+        return self.connection.post("\x1e".join(packets).encode())
+
+    def subscribe(self, ticket: str = "good", room_id: object = 3, uuid: str = "u") -> list[str]:
+        """What the server has sent since its first packet."""
+        self.take()
+        assert self.post("40", subscription(ticket, room_id, uuid))
+        return self.take()
+
+    def lose(self) -> None:
+        """Doing so again changes nothing."""
+        self.connection.cut(End.LOST)
 
 
 class Program(Peer):

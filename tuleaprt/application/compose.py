@@ -14,6 +14,7 @@ from tuleaprt.application.endpoints import (
     public_endpoint,
     public_tls_endpoint,
     rawsocket_endpoint,
+    unauthenticated_limit,
 )
 from tuleaprt.application.health import Probe, Readiness
 from tuleaprt.application.instrumentation import (
@@ -31,10 +32,12 @@ from tuleaprt.operations.metrics import PrometheusMetrics
 from tuleaprt.operations.systemd import Notify
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
+from tuleaprt.socketio.router import PageRouter, Positions
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.listening import listeners, open_listeners
 from tuleaprt.transport.outbound import Backpressure
+from tuleaprt.transport.polling import Polls
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.inputs import Input
 from tuleaprt.tuleap.ticket import TicketVerifier
@@ -143,20 +146,23 @@ def compose(
         faults=faults,
     )
     readiness = Readiness(probe.problem)
-    live = _live_limits(connections, backpressure, realm, router)
+    pages = _pages(config, router, campaigns, others[REFRESH], metrics)
+    live = _live_limits(connections, backpressure, realm, router, pages)
+    polls = Polls(connections, pages, config.websocket, unauthenticated_limit(config, connections, live))
     listen = config.listen
-    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults, live)
-    public = public_endpoint(config, reactor, connections, router, live)
+    site = private_site(config, reactor, relay, authenticator, readiness, metrics, faults, polls, live)
+    public = public_endpoint(config, reactor, connections, router, polls, live)
     rawsocket = rawsocket_endpoint(config, connections, router, live)
     debug = debug_endpoint(config, reactor, connections, router, live)
     unauthenticated_limits = {
         "public": public.unauthenticated,
+        "private": polls.unauthenticated,
         "rawsocket": rawsocket.unauthenticated,
         "debug": debug.unauthenticated,
     }
     over_tls = []
     if listen.public_tls:
-        entrance, factory = public_tls_endpoint(config, reactor, connections, router, live)
+        entrance, factory = public_tls_endpoint(config, reactor, connections, router, polls, live)
         unauthenticated_limits["public_tls"] = entrance.unauthenticated
         over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
     watch(metrics, connections, unauthenticated_limits.values(), realm, campaigns)
@@ -191,14 +197,41 @@ def compose(
     return made
 
 
-def _live_limits(connections: Connections, backpressure: Backpressure, realm: Realm, router: Router) -> Live:
+def _pages(
+    config: Config,
+    router: Router,
+    campaigns: Campaigns,
+    refresh: Procedure,
+    metrics: PrometheusMetrics,
+) -> PageRouter:
+    """What Tuleap's own pages share."""
+    return PageRouter(
+        realm=router.realm,
+        authenticator=router.authenticator,
+        refresh=refresh,
+        presences=campaigns.presences,
+        replayed=metrics.history_read,
+        positions=Positions(),
+        open_timeout=config.websocket.open_timeout,
+        reminder=config.socketio.reminder,
+        ping_interval=config.websocket.ping_interval,
+        ping_timeout=config.websocket.ping_timeout,
+        requests_per_second=config.limits.requests_per_second,
+        max_replay=config.limits.max_outbox // 2,
+    )
+
+
+def _live_limits(
+    connections: Connections, backpressure: Backpressure, realm: Realm, router: Router, pages: PageRouter
+) -> Live:
     live = Live()
     for option in ("max_connections", "max_message_size", "max_outbox"):
         live.keep(f"limits.{option}", connections, option)
     live.keep("limits.max_outboxes", backpressure, "most")
     live.keep("limits.max_subscriptions_per_session", realm, "max_subscriptions")
     live.keep("limits.max_sessions_per_user", realm, "max_sessions_per_user")
-    live.keep("limits.requests_per_second", router, "requests_per_second")
+    for owner in (router, pages):
+        live.keep("limits.requests_per_second", owner, "requests_per_second")
     return live
 
 

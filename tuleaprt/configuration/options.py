@@ -70,6 +70,14 @@ class WebSocket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketIo:
+    """Where Tuleap's own pages connect, and after how many seconds a silent page is asked to subscribe."""
+
+    path: str = "/local-socket.io/"
+    reminder: Seconds = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """The certificate of ``public_tls``, in PEM files."""
 
@@ -140,6 +148,7 @@ class Config:
     realtime: Realtime = Realtime()
     listen: Listen = Listen()
     websocket: WebSocket = WebSocket()
+    socketio: SocketIo = SocketIo()
     limits: Limits = Limits()
     history: History = History()
     presence: Presence = Presence()
@@ -156,6 +165,7 @@ SECTIONS: dict[str, type[Any]] = {
     "realtime": Realtime,
     "listen": Listen,
     "websocket": WebSocket,
+    "socketio": SocketIo,
     "limits": Limits,
     "history": History,
     "presence": Presence,

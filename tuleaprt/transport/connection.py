@@ -5,7 +5,7 @@ exception is recorded as a fault, and the connection is closed.
 """
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall
@@ -13,9 +13,9 @@ from twisted.logger import Logger, LogLevel
 
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.transport.connections import Connections
-from tuleaprt.transport.outbound import Outbound
-from tuleaprt.transport.serializers import WireFormat
+from tuleaprt.transport.outbound import Outbound, WampOutbound
 from tuleaprt.transport.unauthenticated import Admission
+from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.outlet import MISBEHAVED, End
 from tuleaprt.wamp.rate import Bucket
 from tuleaprt.wamp.router import Router
@@ -33,13 +33,36 @@ LINGER_SECONDS = 5
 """How long a closed connection may take to send its last bytes."""
 
 
+class Served(Protocol):
+    """What a connection serves: a session of WAMP, or a page over socket.io."""
+
+    @property
+    def id(self) -> int:
+        """The id of its session in the realm; 0: none yet."""
+
+    @property
+    def identity(self) -> Identity: ...
+
+    @property
+    def is_joined(self) -> bool: ...
+
+    @property
+    def parting(self) -> End | None:
+        """Why the server has asked the client to close."""
+
+    def violate(self, violation: ProtocolViolation) -> None: ...
+
+    def wake(self, now: float) -> None: ...
+
+    def lost(self) -> None: ...
+
+
 class Connection:
     """What all transports share. The transport names itself and its peer, and closes in its own way."""
 
     connections: Connections
-    router: Router
     transport: Any
-    session: Session | None = None
+    session: Served | None = None
     outbound: Outbound | None = None
     admission: Admission | None = None
     """Its place in the limit of unauthenticated connections, until the client has authenticated."""
@@ -55,7 +78,7 @@ class Connection:
     # Defined by the transport.
 
     kind: str
-    """``websocket`` or ``rawsocket``."""
+    """``websocket``, ``rawsocket`` or ``socketio``."""
 
     peer: str
     """``tcp4:127.0.0.1:40312``, or ``203.0.113.9 via tcp4:127.0.0.1:40312`` behind a known proxy."""
@@ -66,13 +89,23 @@ class Connection:
     def drop(self) -> None:
         """Drop the TCP connection."""
 
+    # Defined by the protocol.
+
+    def begin(self, outbound: Any) -> Served:
+        """What this connection serves from now on."""
+        raise NotImplementedError
+
+    def take(self, payload: bytes) -> None:
+        """Handle a whole message."""
+        raise NotImplementedError
+
     # Called by the transport.
 
     def open(self, outbound: Outbound) -> None:
         """The transport's handshake is complete."""
         try:
             self.outbound = outbound
-            self.session = Session(self.router, outbound, opened=self.opened_at)
+            self.session = self.begin(outbound)
             self.connections.opened(self)
         except Exception:
             self.fault("opening a session")
@@ -82,7 +115,10 @@ class Connection:
         if self.session is None or self.outbound is None or not self.outbound.is_open:
             return
         try:
-            self._receive(self.session, self.outbound.format, payload)
+            self.take(payload)
+            if self.admission is not None and self.session is not None and self.session.is_joined:
+                self.leave_the_limit()
+                self.connections.authenticated(self)
         except Exception:
             self.fault("answering a message")
 
@@ -195,27 +231,7 @@ class Connection:
             self._call.cancel()
             self._call = None
 
-    def _receive(self, session: Session, format: WireFormat, payload: bytes) -> None:
-        is_long = len(payload) > LONGEST_HELLO
-        if session.state is State.CONNECTED and is_long:
-            session.violate(ProtocolViolation(f"a HELLO of more than {LONGEST_HELLO} bytes"))
-            return
-        if session.state is State.LEAVING and (is_long or not self.affords_a_frame()):
-            return
-        serializer = format.serializer
-        is_ticket = is_long and session.state is State.CHALLENGED
-        decode = serializer.decode_ticket if is_ticket else serializer.decode
-        try:
-            raw = decode(payload)
-        except (ValueError, RecursionError):
-            session.violate(ProtocolViolation(f"not {serializer.name}"))
-        else:
-            session.receive(raw, self.connections.clock.seconds(), len(payload))
-            if self.admission is not None and session.is_joined:
-                self._leave_the_limit()
-                self.connections.authenticated(self)
-
-    def _leave_the_limit(self) -> None:
+    def leave_the_limit(self) -> None:
         if self.admission is not None:
             self.admission.leave()
             self.admission = None
@@ -234,7 +250,7 @@ class Connection:
 
     def _closed(self, how: End, detail: str) -> None:
         self.disarm()
-        self._leave_the_limit()
+        self.leave_the_limit()
         self.shut()
         session, self.session = self.session, None
         if self.outbound is not None:
@@ -258,3 +274,33 @@ class Connection:
             session=session.id or "-",
             user=user,
         )
+
+
+class WampConnection(Connection):
+    """A connection that speaks WAMP."""
+
+    router: Router
+    session: Session | None = None
+    outbound: WampOutbound | None = None
+
+    def begin(self, outbound: WampOutbound) -> Session:
+        return Session(self.router, outbound, opened=self.opened_at)
+
+    def take(self, payload: bytes) -> None:
+        session = self.session
+        assert session is not None and self.outbound is not None
+        is_long = len(payload) > LONGEST_HELLO
+        if session.state is State.CONNECTED and is_long:
+            session.violate(ProtocolViolation(f"a HELLO of more than {LONGEST_HELLO} bytes"))
+            return
+        if session.state is State.LEAVING and (is_long or not self.affords_a_frame()):
+            return
+        serializer = self.outbound.format.serializer
+        is_ticket = is_long and session.state is State.CHALLENGED
+        decode = serializer.decode_ticket if is_ticket else serializer.decode
+        try:
+            raw = decode(payload)
+        except (ValueError, RecursionError):
+            session.violate(ProtocolViolation(f"not {serializer.name}"))
+        else:
+            session.receive(raw, self.connections.clock.seconds(), len(payload))

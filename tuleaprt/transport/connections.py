@@ -69,6 +69,14 @@ class Connections:
     def authenticated(self, connection: Connected) -> None:
         self._authenticated.add(connection)
 
+    def move(self, former: Connected, connection: Connected) -> None:
+        """The client has moved to another connection, and counts once."""
+        self.open.discard(former)
+        self.open.add(connection)
+        if former in self._authenticated:
+            self._authenticated.discard(former)
+            self._authenticated.add(connection)
+
     def closed(self, connection: Connected, end: End) -> None:
         self.open.discard(connection)
         self._authenticated.discard(connection)

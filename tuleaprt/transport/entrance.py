@@ -4,7 +4,7 @@
 
     7F …                       RawSocket, where it is enabled
     GET /ws …\r\n\r\n          WebSocket
-    anything else …\r\n\r\n    the public site
+    anything else …\r\n\r\n    the public site, with socket.io for Tuleap's pages
 
 The whole head of the first request, at most 16 KiB, must arrive before the open timeout, which counts
 from the TCP connection and includes a TLS handshake. For WebSocket and RawSocket the timeout continues
@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from tuleaprt.operations.logs import Faults, network_of
 from tuleaprt.transport.connection import Connection
 from tuleaprt.transport.rawsocket import MAGIC
+from tuleaprt.transport.request_headers import Proxies, client_of
 from tuleaprt.transport.unauthenticated import Admission, UnauthenticatedLimit
 
 MAX_HEAD = 16_384
@@ -134,21 +135,41 @@ class Entrance(Protocol):
             protocol.count_as(self._admission)
         else:
             self._admission.leave()
-        # Under TLS, the wrapper holds the protocol.
-        if isinstance(transport, ProtocolWrapper):
-            transport.wrappedProtocol = protocol
-        else:
-            transport.protocol = protocol
+        replace_protocol(transport, protocol)
         protocol.makeConnection(transport)
         protocol.dataReceived(self._head)
 
     def _let_the_site_answer(self, site: IProtocolFactory) -> None:
         """Stay between the connection and the site, because the site must have answered before the open
-        timeout.
+        timeout, unless it says that the client may wait.
         """
         self._site = site.buildProtocol(self.transport.getPeer())
+        self._site.may_wait = self._let_it_wait
         self._site.makeConnection(self.transport)
         self._site.dataReceived(self._head)
+
+    def _let_it_wait(self) -> None:
+        """The client is known to the site, which limits its time and number."""
+        if self._call.active():
+            self._call.cancel()
+        self._admission.leave()
+
+
+def replace_protocol(transport: Any, protocol: Any) -> None:
+    """Let the protocol receive what the transport reads."""
+    # Under TLS, the wrapper holds the protocol.
+    if isinstance(transport, ProtocolWrapper):
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol
+
+
+def client_name(transport: Any, head: bytes, proxies: Proxies) -> tuple[str, str]:
+    """The client for the log, and the address that it counts for. ``head`` is that of a request."""
+    host = getattr(transport.getPeer(), "host", None)
+    peer: str = peer2str(transport)
+    client = client_of(host, head, proxies)
+    return (f"{client} via {peer}", network_of(client)) if client else (peer, network_of(host or ""))
 
 
 class EntranceFactory(Factory):

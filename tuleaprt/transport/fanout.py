@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tuleaprt.operations.logs import Faults
 from tuleaprt.operations.metrics import Metrics
 from tuleaprt.transport.outbound import Backpressure
-from tuleaprt.transport.serializers import WireFormat, event_frame
+from tuleaprt.transport.serializers import Format, event_frame
 from tuleaprt.wamp.broker import Answer, Dispatch, Subscription
 from tuleaprt.wamp.outlet import End
 
@@ -37,7 +37,7 @@ HOLD_SECONDS = 0.02
 class Receiver(Protocol):
     """A connection, to the fan-out."""
 
-    format: WireFormat
+    format: Format
 
     def write(self, frame: bytes) -> None: ...
 
@@ -99,6 +99,13 @@ class Fanout:
         self._call: IDelayedCall | None = None
         self._is_working = False
         self._is_held = False
+        self.publication = 0
+        """The id of the publication that is being sent."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was published has been sent."""
+        return not (self._quick or self._long or self._is_working)
 
     def deliver(self, dispatch: Dispatch) -> None:
         """Send a dispatch to its subscribers, beginning two turns of the reactor later.
@@ -123,7 +130,7 @@ class Fanout:
 
         If nothing is queued, it is called at once.
         """
-        if not (self._quick or self._long or self._is_working):
+        if self.is_idle:
             do()
         elif not self._long or (session is not None and not self._is_behind(session)):
             self._quick.append(_Action(next(self._numbers), do, session))
@@ -210,6 +217,7 @@ class Fanout:
         """Send to the next subscribers, and return how many have had their turn."""
         now = self._clock.seconds()
         dispatch, backpressure = job.dispatch, self._backpressure
+        self.publication = dispatch.publication.id
         served = sent = 0
         answers = dispatch.answers(islice(job.rest, min(most, job.left)), now)
         for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):

@@ -23,7 +23,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.tcp import Server
 
-from tuleaprt.transport.serializers import WireFormat
+from tuleaprt.transport.serializers import Format, WireFormat
 from tuleaprt.wamp.outlet import End
 
 KNOWN = (
@@ -79,7 +79,7 @@ class Writer:
         transport = self.transport
         if self._is_plain and not transport._tempDataBuffer and not transport.dataBuffer:
             self._send = transport.socket.send
-            self.write(data)
+            Writer.write(self, data)
         else:
             self.queue(data)
 
@@ -209,7 +209,7 @@ class Owner(Protocol):
 
 
 class Outbound(Writer):
-    """The outbound half of a connection: the Outlet of its session, and a Receiver of the fan-out.
+    """The outbound half of a connection: a Receiver of the fan-out.
 
     It is separate from the Connection and has slots, so that the fan-out touches little memory for each
     subscriber. The connection calls ``shut`` before it closes: no frame may follow the close frame (RFC
@@ -219,27 +219,11 @@ class Outbound(Writer):
     __slots__ = ("_connection", "format")
 
     longest = sys.maxsize
+    format: Format
 
-    def __init__(self, connection: Owner, format: WireFormat) -> None:
+    def __init__(self, connection: Owner) -> None:
         super().__init__(connection.transport)
-        self.format = format
         self._connection = connection
-
-    @property
-    def description(self) -> Mapping[str, str]:
-        return {
-            "type": self._connection.kind,
-            "protocol": f"wamp.2.{self.format.serializer.name}",
-            "peer": self._connection.peer,
-        }
-
-    def send(self, message: Message, until: float = math.inf) -> None:
-        frame = self.format.frame(message.marshal())
-        self._connection.connections.fanout.then(lambda: self._write(frame, until), self._connection.session)
-
-    def _write(self, frame: bytes, until: float) -> None:
-        if until == math.inf or self._connection.connections.clock.seconds() < until:
-            self.write(frame)
 
     def close(self, end: End, detail: str = "") -> None:
         connection = self._connection
@@ -274,7 +258,35 @@ class Outbound(Writer):
         return self.waiting() > self._connection.connections.max_outbox
 
 
-class LimitedOutbound(Outbound):
+class WampOutbound(Outbound):
+    """The outbound half of a connection that speaks WAMP: the Outlet of its session."""
+
+    __slots__ = ()
+
+    format: WireFormat
+
+    def __init__(self, connection: Owner, format: WireFormat) -> None:
+        super().__init__(connection)
+        self.format = format
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        return {
+            "type": self._connection.kind,
+            "protocol": f"wamp.2.{self.format.serializer.name}",
+            "peer": self._connection.peer,
+        }
+
+    def send(self, message: Message, until: float = math.inf) -> None:
+        frame = self.format.frame(message.marshal())
+        self._connection.connections.fanout.then(lambda: self._write(frame, until), self._connection.session)
+
+    def _write(self, frame: bytes, until: float) -> None:
+        if until == math.inf or self._connection.connections.clock.seconds() < until:
+            self.write(frame)
+
+
+class LimitedOutbound(WampOutbound):
     """The outbound half for a peer that has announced the longest message it accepts. ``header`` octets of a
     frame do not count.
     """

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from tuleaprt.configuration.options import WebSocket
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.operations.logs import network_of
-from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.connection import WampConnection
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.outbound import LimitedOutbound, Outbound
 from tuleaprt.transport.serializers import (
@@ -58,7 +58,7 @@ FAREWELLS = {
 """RawSocket has no close codes, so GOODBYE carries these reasons."""
 
 
-class RawSocketConnection(Connection, Protocol):
+class RawSocketConnection(WampConnection, Protocol):
     """Reads frames by itself, because Autobahn's protocol cannot read a PING."""
 
     factory: "RawSocketFactory"

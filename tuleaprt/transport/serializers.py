@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import cbor2
 import msgspec
@@ -183,9 +183,16 @@ RAWSOCKET_LONGEST = 2**24 - 1
 """The largest number in the three octets of a length."""
 
 
+class Format(Protocol):
+    """How the fan-out writes an event."""
+
+    def event(self, dispatch: Dispatch, answer: Answer) -> bytes:
+        """The event that carries this answer, in one frame."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WireFormat:
-    """How messages are encoded and framed for one kind of transport."""
+    """How WAMP's messages are encoded and framed for one kind of transport (a Format)."""
 
     serializer: Serializer
     wrap: Callable[[bytes], bytes]
@@ -193,6 +200,20 @@ class WireFormat:
     def frame(self, message: list[Any]) -> bytes:
         """The message in one frame."""
         return self.wrap(self.serializer.encode(message))
+
+    def event(self, dispatch: Dispatch, answer: Answer) -> bytes:
+        publication, subscription = dispatch.publication, dispatch.subscription
+        is_exact = subscription.match is Match.EXACT
+        return self.frame(
+            [
+                Event.MESSAGE_TYPE,
+                subscription.id,
+                publication.id,
+                {} if is_exact else {"topic": publication.topic},
+                publication.args,
+                answer.kwargs,
+            ]
+        )
 
 
 def websocket_frame(payload: bytes, is_binary: bool) -> bytes:
@@ -220,19 +241,9 @@ RAWSOCKET_FORMATS = {it.rawsocket_id: WireFormat(serializer=it, wrap=rawsocket_f
 """By the number in RawSocket's handshake."""
 
 
-def event_frame(dispatch: Dispatch, answer: Answer, format: WireFormat) -> bytes:
-    """The frame of an answer in this wire format. It is made at the first call."""
+def event_frame(dispatch: Dispatch, answer: Answer, format: Format) -> bytes:
+    """The frame of an answer in this format. It is made at the first call."""
     frame = answer.frames.get(format)
     if frame is None:
-        publication, subscription = dispatch.publication, dispatch.subscription
-        is_exact = subscription.match is Match.EXACT
-        event = [
-            Event.MESSAGE_TYPE,
-            subscription.id,
-            publication.id,
-            {} if is_exact else {"topic": publication.topic},
-            publication.args,
-            answer.kwargs,
-        ]
-        frame = answer.frames[format] = format.frame(event)
+        frame = answer.frames[format] = format.event(dispatch, answer)
     return frame

@@ -12,9 +12,9 @@ from tuleaprt.configuration.options import WebSocket
 from tuleaprt.errors import ProtocolViolation
 from tuleaprt.operations.logs import is_of_a_parser, network_of
 from tuleaprt.transport.autobahn import ServerProtocol, prepared
-from tuleaprt.transport.connection import Connection
+from tuleaprt.transport.connection import Connection, WampConnection
 from tuleaprt.transport.connections import Connections
-from tuleaprt.transport.outbound import Outbound
+from tuleaprt.transport.outbound import WampOutbound
 from tuleaprt.transport.request_headers import InvalidHead, check_handshake, client_of, known_proxies
 from tuleaprt.transport.serializers import WEBSOCKET_FORMATS
 from tuleaprt.wamp.outlet import End
@@ -58,13 +58,19 @@ Allows = Callable[[str, str], bool]
 """Whether a page of this Origin header may connect to this Host header."""
 
 
-class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
-    """One WebSocket. Methods in camel case are Autobahn's."""
+class WebSocketTransport(Connection, ServerProtocol):  # type: ignore[misc]
+    """One WebSocket, whatever it carries. Methods in camel case are Autobahn's."""
 
-    factory: "WebSocketFactory"
-    kind = "websocket"
-    _subprotocol = ""
+    factory: "AnyWebSocketFactory"
     _is_hopeless = False
+
+    def negotiate(self, request: ConnectionRequest) -> str | None:
+        """The subprotocol of a handshake that is good otherwise; None: without one.
+
+        Raises:
+            ConnectionDeny: with the HTTP status of the refusal.
+        """
+        raise NotImplementedError
 
     def connectionMade(self) -> None:
         try:
@@ -88,10 +94,11 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self.end(End.FLOOD)
         super().onFrameBegin()
 
-    def onConnect(self, request: ConnectionRequest) -> str:
+    def onConnect(self, request: ConnectionRequest) -> str | None:
         try:
             self._name_the_client()
-            self._subprotocol = self._accept(request)
+            self._check(request)
+            return self.negotiate(request)
         except ConnectionDeny as denied:
             self._end = (End.REFUSED, str(denied.reason))
             raise
@@ -100,7 +107,6 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             self.connections.faults.record("answering a handshake")
             self._end = (End.FAULT, "")
             raise ConnectionDeny(ConnectionDeny.INTERNAL_SERVER_ERROR, "internal error") from None
-        return self._subprotocol
 
     def succeedHandshake(self, res: Any) -> None:
         """Called by Autobahn from a Deferred, which would swallow an exception."""
@@ -116,17 +122,6 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             reason = match[0] if match is not None else "no WebSocket handshake"
             self._end = (End.REFUSED, repr(reason))
         super().failHandshake(reason, code, [*(responseHeaders or ()), *_HEADERS.get(code, ())])
-
-    def onOpen(self) -> None:
-        self.open(Outbound(self, WEBSOCKET_FORMATS[self._subprotocol]))
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        assert self.outbound is not None
-        if isBinary == self.outbound.format.serializer.is_binary:
-            self.received(payload)
-        else:
-            kind = "binary" if isBinary else "text"
-            self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
 
     def dropConnection(self, abort: bool = False) -> None:
         """Close the TCP connection. Where Autobahn aborts because the close was not answered, close it
@@ -218,9 +213,8 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             if self.admission is not None:
                 self.admission.move(network_of(client))
 
-    def _accept(self, request: ConnectionRequest) -> str:
-        """The subprotocol of a handshake.
-
+    def _check(self, request: ConnectionRequest) -> None:
+        """
         Raises:
             ConnectionDeny: with the HTTP status of the refusal.
         """
@@ -228,36 +222,59 @@ class WebSocketConnection(Connection, ServerProtocol):  # type: ignore[misc]
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "this server is shutting down")
         if self.connections.is_full:
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "too many are connected")
-        if request.path != PATH:
+        if request.path != self.factory.served:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "not found")
         origin, host = request.headers.get("origin"), request.headers["host"]
         if origin is not None and not self.factory.allows(origin, host):
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "this origin may not connect")
+
+
+class WebSocketConnection(WampConnection, WebSocketTransport):  # type: ignore[misc]
+    """A WebSocket that carries WAMP."""
+
+    kind = "websocket"
+    _subprotocol = ""
+
+    def negotiate(self, request: ConnectionRequest) -> str:
         for subprotocol in request.protocols:
             if subprotocol in WEBSOCKET_FORMATS:
-                return str(subprotocol)
+                self._subprotocol = str(subprotocol)
+                return self._subprotocol
         names = ", ".join(WEBSOCKET_FORMATS)
         raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, f"the subprotocols here are {names}")
 
+    def onOpen(self) -> None:
+        self.open(WampOutbound(self, WEBSOCKET_FORMATS[self._subprotocol]))
 
-class WebSocketFactory(WebSocketServerFactory):
-    """Makes WebSocketConnections. An Entrance passes them the whole head of the request at once.
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        assert self.outbound is not None
+        if isBinary == self.outbound.format.serializer.is_binary:
+            self.received(payload)
+        else:
+            kind = "binary" if isBinary else "text"
+            self.violated(ProtocolViolation(f"a {kind} message in {self._subprotocol}"))
+
+
+class AnyWebSocketFactory(WebSocketServerFactory):
+    """Makes WebSockets of one kind, and passes them the whole head of their request at once. ``served`` is
+    the path.
 
     Raises:
         ConfigError: an option is wrong.
     """
 
     noisy = False
+    connection_class: type[WebSocketTransport]
 
     def __init__(
-        self, connections: Connections, router: Router, options: WebSocket, *, allows: Allows
+        self, connections: Connections, options: WebSocket, *, served: str, allows: Allows, pings: bool
     ) -> None:
         super().__init__(server="", reactor=connections.clock)
         self.connections = connections
-        self.router = router
+        self.served = served
         self.allows = allows
         self.proxies = known_proxies(options.forwarded_for)
-        # Autobahn's patterns for origins require a port, so WebSocketConnection checks origins itself.
+        # Autobahn's patterns for origins require a port, so WebSocketTransport checks origins itself.
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -265,8 +282,8 @@ class WebSocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=connections.max_message_size,
             maxMessagePayloadSize=connections.max_message_size,
             openHandshakeTimeout=0,
-            autoPingInterval=options.ping_interval,
-            autoPingTimeout=options.ping_timeout,
+            autoPingInterval=options.ping_interval if pings else 0,
+            autoPingTimeout=options.ping_timeout if pings else 0,
         )
 
     def limit_messages(self) -> None:
@@ -276,10 +293,27 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def setProtocolOptions(self, **options: Any) -> None:  # type: ignore[override]
         super().setProtocolOptions(**options)
-        self._connection_class = prepared(WebSocketConnection, self)
+        self._prepared_class = prepared(self.connection_class, self)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        connection = self._connection_class()
-        connection.connections, connection.router = self.connections, self.router
+        connection = self._prepared_class()
+        connection.connections = self.connections
         connection.opened_at = self.connections.clock.seconds()
+        return connection
+
+
+class WebSocketFactory(AnyWebSocketFactory):
+    """Makes WebSocketConnections."""
+
+    connection_class = WebSocketConnection
+
+    def __init__(
+        self, connections: Connections, router: Router, options: WebSocket, *, allows: Allows
+    ) -> None:
+        self.router = router
+        super().__init__(connections, options, served=PATH, allows=allows, pings=True)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        connection = super().buildProtocol(addr)
+        connection.router = self.router
         return connection

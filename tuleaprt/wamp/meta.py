@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tuleaprt.wamp.auth import AUTHPROVIDER
 from tuleaprt.wamp.broker import Broker, Dispatch, Subscriber, Subscription
-from tuleaprt.wamp.outlet import Outlet
+from tuleaprt.wamp.outlet import Peer
 from tuleaprt.wamp.publication import Kwargs, Publication
 
 
@@ -19,7 +19,7 @@ class Described(Subscriber, Protocol):
     authmethod: str
 
     @property
-    def outlet(self) -> Outlet: ...
+    def outlet(self) -> Peer: ...
 
 
 def session_details(session: Described) -> Mapping[str, Any]:

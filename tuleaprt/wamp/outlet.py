@@ -33,8 +33,8 @@ MISBEHAVED = {End.REFUSED, End.VIOLATION, End.FLOOD, End.SLOW, End.TOO_LONG, End
 """Ends that an administrator may want to look into. They are logged as warnings."""
 
 
-class Outlet(Protocol):
-    """A connection, to its session. Messages and the close are sent in the order of the calls."""
+class Peer(Protocol):
+    """A connection, to the meta API and the procedures."""
 
     @property
     def description(self) -> Mapping[str, str]:
@@ -45,6 +45,10 @@ class Outlet(Protocol):
     def longest(self) -> int:
         """The longest message that the peer accepts, in bytes."""
         ...
+
+
+class Outlet(Peer, Protocol):
+    """A connection, to its session. Messages and the close are sent in the order of the calls."""
 
     def send(self, message: Message, until: float = math.inf) -> None:
         """Send the message. It is dropped if it would be sent at or after ``until`` (seconds since the

@@ -44,6 +44,7 @@ _COMPARISONS = {"from": operator.ge, "after": operator.gt, "before": operator.lt
 
 Condition = Callable[[Slot], bool]
 Chosen = tuple[Slot, Publication, Kwargs]
+"""A publication at its place, and the payload that the caller receives of it."""
 
 
 def get_events(realm: Realm, caller: Member, arguments: Arguments, now: float) -> Result:
@@ -71,6 +72,18 @@ def get_events(realm: Realm, caller: Member, arguments: Arguments, now: float) -
         cost=len(slots) * (1 + len(conditions)) // SLOTS_PER_CALL
         + sum(it[1].size for it in page) // BYTES_PER_CALL,
     )
+
+
+def missed(realm: Realm, caller: Member, subscription: Subscription, after: int, now: float) -> list[Chosen]:
+    """What the caller may see of what came after the publication with this id, in order.
+
+    Raises:
+        PositionLost: the history does not reach back to it.
+    """
+    slots = realm.history.slots(subscription, now)
+    place = realm.history.place(subscription, after)
+    wanted = [slot for slot in slots if slot.place > place]
+    return list(_visible(wanted, slots, caller, reverse=False))
 
 
 def _times(arguments: Arguments) -> Iterator[Condition]:

@@ -8,6 +8,7 @@ from autobahn.wamp import message as wamp
 from tuleaprt import errors
 from tuleaprt.wamp.auth import Role
 from tuleaprt.wamp.identifiers import Match, uri_of
+from tuleaprt.wamp.outlet import Outlet
 from tuleaprt.wamp.publication import Audience
 from tuleaprt.wamp.realm import Member
 from tuleaprt.wamp.router import Router
@@ -17,6 +18,9 @@ class Asking(Member, Protocol):
     """A session, to its requests."""
 
     router: Router
+
+    @property
+    def outlet(self) -> Outlet: ...
 
     @property
     def is_joined(self) -> bool: ...

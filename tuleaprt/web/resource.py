@@ -207,6 +207,13 @@ class Leaf:
     below: ClassVar[Sequence[bytes | None]] = ()
     needs_host: ClassVar[bool] = True
     """Whether the private site refuses HTTP/1.0 without Host."""
+    is_for_browsers: ClassVar[bool] = False
+    """Whether the private site lets requests with an Origin or a foreign Host pass."""
+
+    @property
+    def max_body(self) -> int | None:
+        """The longest body that is kept; None: the limit of the site."""
+        return None
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults

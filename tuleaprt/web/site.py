@@ -5,201 +5,24 @@ use twisted.web.server, which looks up addresses, cookies, encodings and session
 each request: a third of the cost of a post (docs/performance.rst).
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from http import HTTPStatus
-from io import BytesIO
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger, LogLevel
-from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, HTTPFactory, datetimeToString
-from twisted.web.http import Request as TwistedRequest
+from twisted.web.http import HTTPFactory, datetimeToString
 
-from tuleaprt.operations.logs import Faults, is_of_a_parser
-from tuleaprt.transport.outbound import Writer
-from tuleaprt.transport.request_headers import Host, InvalidHead, host_of
-from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error, not_found
+from tuleaprt.operations.logs import Faults
+from tuleaprt.transport.request_headers import Host
+from tuleaprt.web.channel import BoundedRequest, Channel
+from tuleaprt.web.resource import HttpError, Leaf, not_found
 
 
-class _Nowhere(BytesIO):
-    """Discards a body that is too long."""
-
-    def write(self, data: object) -> int:
-        return 0
-
-
-class BoundedRequest(TwistedRequest):
-    """A request whose body is in memory, or was discarded because it is too long."""
-
-    content: BytesIO
-    channel: Any
-    length: int | None = None
-    below: Sequence[bytes] = ()
-    is_gone = False
-
-    def __init__(self, channel: "Channel", queued: bool = False) -> None:
-        super().__init__(channel, queued, parsePOSTFormSubmission=False)
-
-    def gotLength(self, length: int | None) -> None:
-        """Called by twisted.web after the headers; None: the length was not announced."""
-        self.length = length
-        kept = length is not None and length <= self.channel.site.max_body
-        self.content = BytesIO() if kept else _Nowhere()
-
-    def process(self) -> None:
-        """Called by twisted.web when the request is complete."""
-        site = self.channel.site
-        self.channel.is_used = True
-        if site.closes:
-            self.channel.persistent = False
-        try:
-            site.admit(self, self.host_header())
-            leaf = site.find(self)
-        except HttpError as error:
-            self.channel.log_refusal(error)
-            self.refuse(error)
-        except Exception:
-            site.faults.record("finding what was asked for")
-            self.refuse(internal_error())
-        else:
-            leaf.serve(self)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Called by twisted.web when the peer has closed the connection before the answer."""
-        self.is_gone = True
-        super().connectionLost(reason)
-
-    def header(self, name: bytes) -> bytes | None:
-        lines = self.requestHeaders.getRawHeaders(name)
-        return b", ".join(lines) if lines else None
-
-    def host_header(self) -> Host | None:
-        """None: HTTP/1.0 without Host.
-
-        Raises:
-            HttpError: 400.
-        """
-        try:
-            return host_of(self.requestHeaders.getRawHeaders(b"Host", []), self.clientproto)
-        except InvalidHead as error:
-            raise HttpError(400, "invalid_host", str(error)) from None
-
-    def check_length(self) -> None:
-        """
-        Raises:
-            HttpError: 411 or 413.
-        """
-        if self.length is None or self.requestHeaders.hasHeader(b"Transfer-Encoding"):
-            raise HttpError(411, "length_required", "the body's length must be announced")
-        if self.length > self.channel.site.max_body:
-            raise HttpError(413, "too_large", f"a body has at most {self.channel.site.max_body} bytes")
-
-    def body(self) -> bytes:
-        self.check_length()
-        return self.content.read()
-
-    def refuse(self, error: HttpError) -> None:
-        self.respond(error.status, error.body, headers=error.headers)
-
-    def respond(
-        self, status: int, body: bytes, content_type: str = JSON, headers: Mapping[str, str] | None = None
-    ) -> None:
-        if self.is_gone:
-            return
-        lines = [
-            f"{self.clientproto.decode()} {status} {HTTPStatus(status).phrase}",
-            f"Date: {self.channel.site.date()}",
-            f"Content-Type: {content_type}",
-            f"Content-Length: {len(body)}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
-        ]
-        if not self.channel.persistent:
-            lines.append("Connection: close")
-        head = "\r\n".join((*lines, "", "")).encode("ascii")
-        self.startedWriting = 1
-        Writer(self.channel.transport).write(head if self.method == b"HEAD" else head + body)
-        self.finish()
-
-
-class Channel(HTTPChannel):
-    """One connection to a site. It does not look up addresses, which no resource needs."""
-
-    site: "BoundedSite"
-    requestFactory: Any = BoundedRequest
-    transport: Any
-    refusals = Logger()
-    is_used = False
-    """Whether there has been a request on the connection."""
-    _is_refused = False
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.site.channels.add(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._is_refused:
-            return
-        try:
-            super().dataReceived(data)
-        except Exception as error:
-            if is_of_a_parser(error):
-                self._respondToBadRequestAndDisconnect()
-            else:
-                self.site.faults.record("reading a request")
-                self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        self.site.lost(self)
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        """Called by twisted.web for input that is not HTTP/1. Nothing that follows is read."""
-        if not self._is_refused:
-            self._is_refused = True
-            self.log_refusal(HttpError(400, "malformed", "this is not HTTP/1"))
-            super()._respondToBadRequestAndDisconnect()
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """Called by twisted.web for a line of more than 16 KiB. Its own method drops the connection without
-        an answer.
-        """
-        self._respondToBadRequestAndDisconnect()
-
-    def _send100Continue(self) -> None:
-        """Called by twisted.web when the peer waits before it sends a body. A body that is too long is
-        refused now.
-        """
-        request = self.requests[-1]
-        try:
-            request.check_length()
-        except HttpError as error:
-            self._is_refused = True
-            self.persistent = False
-            request.method, request.clientproto = self._command, self._version
-            self.log_refusal(error)
-            request.refuse(error)
-        else:
-            super()._send100Continue()
-
-    def log_refusal(self, error: HttpError) -> None:
-        """Log a request that is refused before its path is read."""
-        self.refusals.emit(
-            LogLevel.warn,
-            "request refused: {status} {code}: {text}",
-            event="request.refused",
-            reason=f"request {error.code}",
-            status=error.status,
-            code=error.code,
-            text=str(error),
-        )
-
-    def getHost(self) -> None: ...
-
-    def getPeer(self) -> None: ...
+def _segments(path: bytes) -> list[bytes]:
+    """The segments of a path, unquoted, at least one."""
+    _, *segments = path.split(b"/") if path.startswith(b"/") else (b"", b"")
+    return [unquote_to_bytes(segment) for segment in segments]
 
 
 class BoundedSite(HTTPFactory):
@@ -287,11 +110,19 @@ class BoundedSite(HTTPFactory):
         Raises:
             HttpError: 404.
         """
-        _, *segments = request.path.split(b"/") if request.path.startswith(b"/") else (b"", b"")
-        name, *request.below = map(unquote_to_bytes, segments)
+        name, *request.below = _segments(request.path)
         if name not in self._leaves:
             raise not_found()
         return self._leaves[name]
+
+    def leaf_of(self, uri: bytes) -> Leaf | None:
+        """The resource of a path, with or without a query; None: there is none."""
+        return self._leaves.get(_segments(uri.partition(b"?")[0])[0])
+
+    def max_body_of(self, uri: bytes) -> int:
+        """The longest body of a request for this path."""
+        leaf = self.leaf_of(uri)
+        return self.max_body if leaf is None or leaf.max_body is None else leaf.max_body
 
     def date(self) -> str:
         """The Date of an answer (RFC 9110, 6.6.1)."""
@@ -302,13 +133,19 @@ class BoundedSite(HTTPFactory):
 
 
 class PrivateSite(BoundedSite):
-    """Answers only to its own host names, and to no browser: requests of web pages have an Origin header."""
+    """Answers only to its own host names, and to no browser: requests of web pages have an Origin header.
+
+    A resource for browsers checks Host and Origin itself: Tuleap's nginx passes browsers on to this site.
+    """
 
     def __init__(self, leaves: Mapping[str, Leaf], *, hosts: Collection[str], **options: Any) -> None:
         super().__init__(leaves, **options)
         self._hosts = frozenset(host.lower().encode() for host in hosts)
 
     def admit(self, request: BoundedRequest, host: Host | None) -> None:
+        leaf = self.leaf_of(request.uri)
+        if leaf is not None and leaf.is_for_browsers:
+            return
         if request.requestHeaders.hasHeader(b"Origin"):
             raise HttpError(403, "origin", "browsers are not served here")
         if not self._is_own(host) and (host is not None or self.find(request).needs_host):

@@ -1,0 +1,115 @@
+"""What all sockets of pages share: the realm, the times, and what each window has received.
+
+Tuleap's pages cannot say which publication they received last. The server remembers it for each window that
+has lost its socket, so that a page that subscribes again gets what it missed (docs/socketio.rst).
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from tuleaprt.wamp.auth import Authenticator, Identity
+from tuleaprt.wamp.calls import Procedure
+from tuleaprt.wamp.outlet import End, Peer
+from tuleaprt.wamp.publication import Window
+from tuleaprt.wamp.realm import Realm
+
+MAX_POSITIONS, MAX_POSITIONS_OF_A_USER = 50_000, 100
+"""How many windows are remembered, and how many of one user."""
+
+
+class Place(NamedTuple):
+    """A window in a room."""
+
+    window: Window
+    topic: str
+
+
+class Positions:
+    """The last publication that was handed to the socket of each window. The longest unused is forgotten
+    first.
+    """
+
+    def __init__(self, most: int = MAX_POSITIONS, most_of_a_user: int = MAX_POSITIONS_OF_A_USER) -> None:
+        self._most = most
+        self._most_of_a_user = most_of_a_user
+        self._known: OrderedDict[Place, int] = OrderedDict()
+        self._of_user: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def keep(self, place: Place, publication: int) -> None:
+        """Remember the id of a publication, or of the place before the first one (wamp/history.py)."""
+        self.take(place)
+        self._known[place] = publication
+        user = place.window.user_id
+        self._of_user[user] += 1
+        if self._of_user[user] > self._most_of_a_user:
+            self.take(next(it for it in self._known if it.window.user_id == user))
+        elif len(self._known) > self._most:
+            self.take(next(iter(self._known)))
+
+    def take(self, place: Place) -> int | None:
+        """Forget the window in this room, and return the id; None: it is not known."""
+        publication = self._known.pop(place, None)
+        if publication is not None:
+            user = place.window.user_id
+            self._of_user[user] -= 1
+            if not self._of_user[user]:
+                del self._of_user[user]
+        return publication
+
+
+class Outlet(Peer, Protocol):
+    """A transport, to the page that uses it."""
+
+    handed: int
+    """The id of the last publication that was handed to the client, or of the place before the first one."""
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether every event that was published so far has been handed to its receivers."""
+
+    def enter(self, namespace: str) -> None:
+        """Send events in the format of this namespace from now on."""
+
+    def put(self, packet: bytes, publication: int = 0) -> None:
+        """Send an Engine.IO packet now. It hands over the publication with this id; 0: none."""
+
+    def then(self, do: Callable[[], None], session: Hashable) -> None:
+        """Call ``do`` when the events that are queued for this session have been sent."""
+
+    def close(self, end: End, detail: str = "") -> None:
+        """Close behind everything that is queued. ``detail`` is for the log."""
+
+    def wake_at(self, when: float) -> None:
+        """Call ``wake`` of the page at this time (seconds since the epoch); infinity: never."""
+
+    def note(self, text: str) -> None:
+        """Log that something of this client was refused. The text quotes nothing of the client."""
+
+
+Presences = Callable[[str, Identity], Mapping[int, Sequence[Any]]]
+"""Takes a campaign's topic and an identity, and returns the viewers of each execution that it may see."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PageRouter:
+    """Times are in seconds, sizes in bytes. ``replayed`` counts a replay as ``complete`` or
+    ``position_lost``. ``requests_per_second`` may change; a page keeps the value that it began with.
+    """
+
+    realm: Realm
+    authenticator: Authenticator
+    refresh: Procedure
+    presences: Presences
+    replayed: Callable[[str], None]
+    positions: Positions
+    open_timeout: float
+    reminder: float
+    ping_interval: float
+    ping_timeout: float
+    requests_per_second: float
+    max_replay: int

@@ -1,0 +1,183 @@
+"""Engine.IO over HTTP for Tuleap's pages: handshakes, polls, and WebSockets, which are passed on.
+
+::
+
+    GET  /local-socket.io/?EIO=4&transport=polling              →  0{"sid":"…","upgrades":["websocket"],…}
+    GET  /local-socket.io/?EIO=4&transport=polling&sid=…        →  the next packets, when there are some
+    POST /local-socket.io/?EIO=4&transport=polling&sid=…        →  ok
+    GET  /local-socket.io/?EIO=4&transport=websocket[&sid=…]    →  101
+
+Tuleap's nginx sends ``Connection: Upgrade`` with every request, so only the Upgrade header tells a WebSocket.
+An error is answered by ``{"code": 1, "message": "Session ID unknown"}``. Sources: Engine.IO protocol 4,
+"Transports"; socket.io, "Server API", for the codes.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet.interfaces import IProtocolFactory
+
+from tuleaprt.operations.logs import Faults
+from tuleaprt.transport.entrance import client_name
+from tuleaprt.transport.polling import PollingConnection, Polls
+from tuleaprt.transport.request_headers import Proxies
+from tuleaprt.web.resource import (
+    JSON,
+    RETRY_AFTER_SECONDS,
+    HttpError,
+    Leaf,
+    Request,
+    internal_error,
+    not_found,
+)
+
+TEXT = "text/plain; charset=UTF-8"
+NOT_STORED = {"Cache-Control": "no-store"}
+OCTETS = b"application/octet-stream"
+ENGINE = [b"4"]
+"""The version of Engine.IO."""
+
+
+class Wrong(Enum):
+    """Engine.IO's code, the HTTP status and the message of each refusal."""
+
+    TRANSPORT = 0, 400, "Transport unknown"
+    SID = 1, 400, "Session ID unknown"
+    METHOD = 2, 400, "Bad handshake method"
+    REQUEST = 3, 400, "Bad request"
+    ORIGIN = 4, 403, "Forbidden"
+    VERSION = 5, 400, "Unsupported protocol version"
+
+
+class Refused(Exception):
+    def __init__(self, wrong: Wrong) -> None:
+        super().__init__(wrong.value[2])
+        self.code, self.status, self.message = wrong.value
+
+
+class BrowserRequest(Request, Protocol):
+    """A request of a page (site.py)."""
+
+    channel: Any
+    args: dict[bytes, list[bytes]]
+    on_gone: Callable[[], None] | None
+
+    def head(self) -> bytes: ...
+
+    def may_wait(self) -> None: ...
+
+    def hand_over(self, factory: IProtocolFactory) -> None: ...
+
+
+class HeldGet:
+    """A GET that is answered when there are packets (a Poll)."""
+
+    def __init__(self, request: BrowserRequest, connection: PollingConnection) -> None:
+        self._request = request
+        request.on_gone = lambda: connection.cancelled(self)
+
+    def answer(self, body: bytes) -> None:
+        self._request.on_gone = None
+        self._request.respond(200, body, TEXT, NOT_STORED)
+
+
+Allows = Callable[[str, str], bool]
+
+
+class SocketIoResource(Leaf):
+    """``allows`` says whether a page of this Origin may connect to this Host; it may change."""
+
+    name = "socket.io"
+    is_for_browsers = True
+    needs_host = False
+
+    def __init__(
+        self, polls: Polls, websockets: IProtocolFactory, *, allows: Allows, proxies: Proxies, faults: Faults
+    ) -> None:
+        super().__init__(faults)
+        self._polls = polls
+        self._websockets = websockets
+        self.allows = allows
+        self._proxies = proxies
+
+    @property
+    def max_body(self) -> int:
+        return self._polls.connections.max_message_size
+
+    def serve(self, request: Any) -> None:
+        try:
+            self._take(request)
+        except Refused as error:
+            self._refuse(request, error.status, error.code, error.message)
+        except HttpError as error:
+            self.answered(error, 0)
+            request.refuse(error)
+        except Exception:
+            self._faults.record("answering a page")
+            request.refuse(internal_error())
+
+    def _take(self, request: BrowserRequest) -> None:
+        """
+        Raises:
+            Refused, HttpError.
+        """
+        if list(request.below) not in ([], [b""]):
+            raise not_found()
+        origin, host = request.header(b"Origin"), request.header(b"Host") or b""
+        if origin is not None and not self.allows(origin.decode("latin-1"), host.decode("latin-1")):
+            raise Refused(Wrong.ORIGIN)
+        if (request.header(b"Upgrade") or b"").lower() == b"websocket":
+            request.hand_over(self._websockets)
+            return
+        if request.args.get(b"transport") != [b"polling"]:
+            is_websocket = request.args.get(b"transport") == [b"websocket"]
+            raise Refused(Wrong.REQUEST if is_websocket else Wrong.TRANSPORT)
+        if request.args.get(b"EIO") != ENGINE:
+            raise Refused(Wrong.VERSION)
+        sids = request.args.get(b"sid")
+        if sids is None:
+            self._open(request)
+            return
+        connection = self._polls.get(sids[0].decode("latin-1"))
+        if connection is None:
+            raise Refused(Wrong.SID)
+        self._poll(request, connection)
+
+    def _open(self, request: BrowserRequest) -> None:
+        if request.method != b"GET":
+            raise Refused(Wrong.METHOD)
+        connections = self._polls.connections
+        if connections.is_shut_down or connections.is_full:
+            why = "this server is shutting down" if connections.is_shut_down else "too many are connected"
+            raise HttpError(503, "unavailable", why, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        connection = self._polls.open(
+            *client_name(request.channel.transport, b"\r\n" + request.head(), self._proxies)
+        )
+        connection.get(HeldGet(request, connection))
+
+    def _poll(self, request: BrowserRequest, connection: PollingConnection) -> None:
+        if request.method == b"GET":
+            request.may_wait()
+            if not connection.get(HeldGet(request, connection)):
+                raise Refused(Wrong.REQUEST)
+        elif request.method == b"POST":
+            content_type = (request.header(b"Content-Type") or b"").lower()
+            if content_type.startswith(OCTETS) or not connection.post(request.body()):
+                raise Refused(Wrong.REQUEST)
+            request.respond(200, b"ok", "text/html", NOT_STORED)
+        else:
+            raise Refused(Wrong.METHOD)
+
+    def _refuse(self, request: BrowserRequest, status: int, code: int, message: str) -> None:
+        self.log.warn(  # noqa: G010 (Twisted's name)
+            "{name} refused: {status} {code}: {text}",
+            event="request.refused",
+            reason=f"{self.name} {code}",
+            name=self.name,
+            status=status,
+            code=code,
+            text=message,
+        )
+        request.respond(status, msgspec.json.encode({"code": code, "message": message}), JSON)
