@@ -1,6 +1,7 @@
 """Tuleap's pages on npm's socket.io-client, in one Node process."""
 
 import json
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -89,15 +90,21 @@ class TuleapPage:
     async def leave(self) -> None:
         await self._do("leave")
 
-    async def next(self, kind: str, value: Any = None) -> dict[str, Any]:
-        """The next report of a kind (with this value), and forget all that came before it."""
+    async def happens(self, wanted: Callable[[dict[str, Any]], bool]) -> int:
+        """Wait for such a report, and return its place. Nothing is forgotten."""
         while True:
             for place, report in enumerate(self.happened):
-                if kind in report and (value is None or report[kind] == value):
-                    del self.happened[: place + 1]
-                    return report
+                if wanted(report):
+                    return place
             self._awaited = Deferred()
-            await patiently(self._awaited, f"{kind} {value or ''}; happened: {self.happened}")
+            await patiently(self._awaited, f"a report of page {self.id}; so far: {self.happened}")
+
+    async def next(self, kind: str, value: Any = None) -> dict[str, Any]:
+        """The next report of a kind (with this value), and forget all that came before it."""
+        place = await self.happens(lambda it: kind in it and value in (None, it[kind]))
+        report = self.happened[place]
+        del self.happened[: place + 1]
+        return report
 
     async def event(self, cmd: str) -> Any:
         """The data of the next event of this command."""
