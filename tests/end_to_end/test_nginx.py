@@ -67,6 +67,11 @@ class Nginx:
         for before, after in [("127.0.0.1:2998", f"127.0.0.1:{public}"), *changes]:
             assert before in text, f"the file has no {before}"
             text = text.replace(before, after)
+        return await cls.start_with(prefix, text)
+
+    @classmethod
+    async def start_with(cls, prefix: Path, text: str) -> "Nginx":
+        """``text`` are the locations."""
         port = free_port()
         prefix.mkdir()
         (prefix / "tuleaprt.conf").write_text(text)

@@ -121,7 +121,8 @@ def test_attack_by_100000_packets_in_one_body(server: Server, joined: Poller) ->
 
 def test_a_refused_page_is_told_so_by_the_next_poll(server: Server, poller: Poller, log: Log) -> None:
     poller.take()
-    poller.post("40", subscription("forged"))
+    # After an error the client would connect again.
+    assert poller.post("40", subscription("forged"))
     *_, disconnect, close = poller.take()
     assert (disconnect, close) == ("41", "1")
     assert server.sizes() == (0, 0, 0)

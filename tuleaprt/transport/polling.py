@@ -138,7 +138,11 @@ class PollingConnection(PageConnection):
             self.cut(End.LOST)
 
     def post(self, body: bytes) -> bool:
-        """Handle the packets of a POST. False: they are malformed, and the session has ended."""
+        """Handle the packets of a POST. False: they break the protocol, and the session has ended.
+
+        A page that is refused for another reason must not see an error: the client would connect again, and
+        not read the DISCONNECT that waits for its GET.
+        """
         try:
             received = packets.split(body)
         except MalformedPacket as error:
@@ -146,7 +150,7 @@ class PollingConnection(PageConnection):
             return False
         for packet in received:
             self.received(packet)
-        return self._end is None or self._end[0] is End.GOODBYE
+        return self._end is None or self._end[0] not in (End.VIOLATION, End.FLOOD, End.FAULT)
 
     def flush(self) -> None:
         """Answer the GET, if there is one and a packet for it."""
