@@ -86,7 +86,7 @@ class Emitter {
     return off;
   }
 
-  /** Returns the results of the listeners. An exception is a rejected promise, unhandled unless the caller awaits it. */
+  /** Returns the listeners' results. An exception is a rejected promise, unhandled unless the caller awaits it. */
   _emit(name, ...values) {
     const call = ({ listener }) => {
       try {
