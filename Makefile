@@ -1,4 +1,4 @@
-# make run     start the server on its defaults, with a live page to look at, and say how to use them
+# make run     start the server on its defaults with a live page, and say how to use them
 # make test    lint, types, the documentation and every test
 # make quick   lint, types and the tests that need no process, network or browser
 # make docs    the documentation as web pages, in build/docs
@@ -7,18 +7,18 @@
 # make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
 # make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router
 # make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'
-# make clean   remove everything that the others have made
+# make clean   remove everything that the other targets have made
 
 PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# In this mode setuptools puts the checkout itself on the path, where twistd finds twisted/plugins.
+# In this mode setuptools puts the checkout itself on the path, so that twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
 .PHONY: run test quick lint types docs unit fuzz watch post bench soak clean
 
-# The server needs no Node. The live page needs autobahn-js: npm fetches it, or a line says what to install.
+# The server does not need Node. The live page needs autobahn-js: npm fetches it, or a message says what to install.
 run: .venv/run
 	@$(BIN)/python -m demo.run $(if $(CONFIG),--config $(CONFIG))
 
@@ -39,7 +39,7 @@ lint: .venv/test
 types: .venv/test
 	$(BIN)/mypy
 
-# Warnings are errors. Forges and package indexes render the files at the top with docutils only.
+# Warnings are errors. Forges and package indexes render the files of the top folder with docutils only.
 docs: .venv/test
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@for file in README NEWS CONTRIBUTING; do $(BIN)/docutils --halt=warning $$file.rst build/docs/$$file.html || exit 1; done
@@ -47,8 +47,8 @@ docs: .venv/test
 quick: lint types
 	$(BIN)/pytest --quiet tests/wamp tests/tuleap tests/relay tests/journal tests/test_layers.py
 
-# The tests mostly wait for servers and browsers, so there are more workers than processors. What a file starts,
-# its tests share.
+# The tests mostly wait for servers and browsers, so there are more workers than processors. The tests of a file
+# share the servers and browsers that it starts, so a file stays on one worker.
 unit: .venv/test .venv-interop/.ready node_modules/.ready
 	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*' --fail-under=100 --format=total
@@ -83,7 +83,7 @@ soak: .venv/run
 	@$(PIP_INSTALL) $(EDITABLE) '.[bench]'
 	@touch $@ .venv/run
 
-# A separate environment, so that the server is tested without packages of clients.
+# A separate environment, so that the server is tested without the packages of other clients.
 .venv-interop/.ready: tests/interop/requirements.txt constraints.txt | .venv/test
 	@echo "installing xconn into .venv-interop"
 	@$(PYTHON) -m venv .venv-interop
@@ -91,9 +91,9 @@ soak: .venv/run
 		--requirement tests/interop/requirements.txt
 	@touch $@
 
-# Autobahn's package asks for Node 22; it runs on 18 and 20 with the WebSocket of package ws. The overrides are
-# for wampy: its command line runs on Node 18 with yargs 17, and its serializers' accelerators are in a package
-# for each platform, which not every registry has and npm ci then misses; the older ones, not built, stay unused.
+# Autobahn's package asks for Node 22. It runs on 18 and 20 with the WebSocket of package ws. The overrides are for
+# wampy. Its command line runs on Node 18 with yargs 17. Its serializers' accelerators are in one package for each
+# platform; some registries lack them, and then npm ci fails. The older ones are not built and stay unused.
 node_modules/.ready: package.json package-lock.json | .venv/test
 	@echo "installing autobahn-js, wampy and playwright-core into node_modules"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

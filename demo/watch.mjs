@@ -1,8 +1,8 @@
-// Watches a board or a campaign with tuleaprt-client: what a page does, under Node.
+// Watches a board or a campaign with tuleaprt-client under Node, as a page does in a browser.
 //
 //   TICKET=<token> node demo/watch.mjs [topic] [url]
 //
-// Without TICKET it takes the one that `make run` left in .run/ticket.
+// Without TICKET it reads the token that `make run` has written to .run/ticket.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 
@@ -19,14 +19,14 @@ if (!id) throw new Error(`${topic} is no topic of a board or a campaign: org.tul
 const connection = connect({
   url,
   autobahn,
-  WebSocket, // Node 18 and 20 have none of their own.
-  uuid: randomUUID(), // this window; Tuleap's pages send the same as X-Client-UUID
+  WebSocket, // Node 18 and 20 have no WebSocket
+  uuid: randomUUID(), // names this window; Tuleap's pages send the same in X-Client-UUID
   getTicket: () => ticket,
 });
 connection.on("state", (state, { reason, retryIn }) => {
   if (state === "live") return console.log(`user ${connection.session.user}`);
   console.log(`${state}: ${reason}${retryIn === null ? "" : `, next attempt in ${retryIn.toFixed(1)} s`}`);
-  if (reason === "org.tuleap.error.token_expired") connection.close(); // there is no other ticket
+  if (reason === "org.tuleap.error.token_expired") connection.close(); // there is no other token
 });
 connection.on("error", (error) => console.log(error.message));
 

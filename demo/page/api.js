@@ -2,7 +2,7 @@
 
 const storage = globalThis.sessionStorage;
 
-/** A window keeps its uuid over a reload, so that the server knows it again; a copy of a tab is another window. */
+/** A window keeps its uuid over a reload, so that it is still the same window. A copy of a tab gets a new one. */
 function windowUuid() {
   const isReload = performance.getEntriesByType("navigation")[0]?.type === "reload";
   const uuid = (isReload && storage.getItem("uuid")) || crypto.randomUUID();
@@ -16,7 +16,7 @@ export const userId = Number(new URLSearchParams(location.search).get("as")) || 
 
 const TIME_LIMIT = 30_000; // ms
 
-/** What is refused: `status`, and in `message` what Tuleap says. */
+/** A refused request: HTTP's `status`, and Tuleap's error as `message`. */
 export class Refusal extends Error {
   constructor(status, message) {
     super(message);
@@ -27,7 +27,7 @@ export class Refusal extends Error {
 export async function request(method, path, body) {
   const headers = { "X-User": userId, "X-Client-UUID": uuid };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const signal = AbortSignal.timeout(TIME_LIMIT); // a network that has died does not end a request
+  const signal = AbortSignal.timeout(TIME_LIMIT); // a lost network does not end a request
   const answer = await fetch(`api/${path}`, { method, headers, body: body && JSON.stringify(body), signal });
   const value = await answer.json();
   if (!answer.ok) throw new Refusal(answer.status, value.error);
@@ -36,7 +36,7 @@ export async function request(method, path, body) {
 
 export const get = (path) => request("GET", path);
 
-/** The same, or null where there is no such thing or one may not see it. */
+/** `get`, or null if the thing does not exist or the user may not see it. */
 export async function find(path) {
   try {
     return await get(path);

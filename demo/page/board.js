@@ -1,4 +1,4 @@
-/** The Kanban: what one sees of it, what one changes, and what others change. */
+/** The Kanban board: draws it, sends the user's changes to Tuleap, and applies the events of other windows. */
 
 import { find, request } from "./api.js";
 import { action, ask, avatar, h, notify, setChildren } from "./dom.js";
@@ -15,7 +15,7 @@ export class Board {
     this._cards = new Map(); // id → the card as Tuleap describes it
     this._elements = new Map(); // id → its element
     this._lists = new Map(); // id of a column → its element
-    this._queue = Promise.resolve(); // one's own changes, one after another
+    this._queue = Promise.resolve(); // the window's own changes, sent one after another
     this._waiting = 0;
     this._dragged = null;
     this._list = h("ol", { className: "columns", tabIndex: 0, "aria-label": "Columns" });
@@ -43,7 +43,7 @@ export class Board {
     else this._drawNothing();
   }
 
-  /** What an event names, in words. */
+  /** The label of a column that an event names by its id. */
   nameOf(columnId) {
     return this._column(columnId)?.label ?? columnId;
   }
@@ -56,7 +56,7 @@ export class Board {
     return this._columns.find(({ cards }) => cards.includes(cardId));
   }
 
-  /** Draw what has changed, unless a card is being dragged: then when it is dropped. */
+  /** Apply a change and draw it. While a card is dragged, the drawing waits for the drop. */
   _change(change) {
     change();
     if (this._dragged === null && this._columns.length) this._draw();
@@ -68,7 +68,7 @@ export class Board {
     if (!this._where(item.id)) this._column(item.in_column)?.cards.push(item.id);
   }
 
-  /** A card was created or changed. Its place is told by moves. */
+  /** A card was created or changed. Moves have events of their own, which give its place. */
   async _fetched(id) {
     const item = await find(`kanban_items/${id}`);
     this._change(() => {
@@ -129,7 +129,7 @@ export class Board {
     this._lists.delete(id);
   }
 
-  /** One's own change: shown at once, then told to Tuleap; read anew if it was refused. */
+  /** The window's own change: shown at once, then sent to Tuleap. If it is refused, the board is loaded again. */
   _do(change, method, path, body) {
     this._change(change);
     this._waiting += 1;
@@ -180,8 +180,8 @@ export class Board {
     this._root.replaceChildren(
       h("div", { className: "nothing" },
         h("h1", { id: "board-title" }, "You may not see this board"),
-        h("p", {}, "Tuleap does not show it to you. This window is subscribed to it all the same, and receives nothing: ",
-          "the groups in your ticket decide, message by message.")),
+        h("p", {}, "Tuleap does not show it to you. This window is subscribed to its topic but receives no events: ",
+          "the server compares the groups in your token with the rights of each message.")),
     );
   }
 
@@ -351,7 +351,7 @@ export class Board {
     };
     const remove = () => this._do(() => this._removeColumn(id), "DELETE", `kanban_columns/${id}`);
     ask("Column", [h("label", {}, "Name", label), h("label", {}, "Limit of cards (0: none)", limit)], [
-      action("Delete", remove, { className: "quiet", disabled: column.cards.length > 0, title: "A column that has cards stays" }),
+      action("Delete", remove, { className: "quiet", disabled: column.cards.length > 0, title: "A column with cards cannot be deleted" }),
       action("← Left", move(-1), { className: "quiet" }), action("Right →", move(1), { className: "quiet" }),
       action("Save", save, { className: "main" }),
     ]);

@@ -1,4 +1,4 @@
-/** The test campaign: tests and their results, who is on which test, and the podium. */
+/** The test campaign: tests and their results, the presence, and the podium. */
 
 import { find, request, uuid } from "./api.js";
 import { action, ask, avatar, h, notify, setChildren } from "./dom.js";
@@ -24,7 +24,7 @@ export class Campaign {
     room.on("testmanagement_campaign:update", () => this._renamed());
   }
 
-  /** Read it anew, and say again which test one is on: a server that was restarted does not know. */
+  /** Load the campaign, and announce this window's presence again: a restarted server has lost it. */
   async load() {
     const campaign = await find(`testmanagement_campaigns/${this._room.id}`);
     this._isThere = campaign !== null;
@@ -99,7 +99,7 @@ export class Campaign {
     this._draw();
   }
 
-  /** Who is on a test: of this window it knows best itself. */
+  /** The viewers of a test. For this window, the page's own state counts, which is newer than the server's. */
   _viewers(id) {
     const others = (this._room.presence.get(String(id)) ?? []).filter((user) => user.uuid !== uuid);
     return this._current === id ? [this._me, ...others] : others;
@@ -110,7 +110,7 @@ export class Campaign {
       this._root.replaceChildren(
         h("div", { className: "nothing" },
           h("h1", { id: "campaign-title" }, "You may not see this campaign"),
-          h("p", {}, "Tuleap does not show it to you, and of who is on which test you are told nothing either.")),
+          h("p", {}, "Tuleap does not show it to you, and the server does not send its presence to you.")),
       );
       this._frame = null;
       return;
@@ -149,7 +149,7 @@ export class Campaign {
     );
   }
 
-  /** An element for each test, kept while nothing about it has changed. */
+  /** The element of a test. It is kept while the test, its viewers and its state have not changed. */
   _drawTest(execution) {
     const viewers = this._viewers(execution.id);
     const isOpen = this._current === execution.id;

@@ -1,6 +1,6 @@
-/** Elements, and what several views draw. */
+/** Helpers that make elements, avatars and dialogs for the views. */
 
-/** An element: properties, `on…` listeners, `data-…` and `aria-…` attributes, children (null is none). */
+/** An element with properties, `on…` listeners, `data-…` and `aria-…` attributes, and children (null is left out). */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -18,7 +18,7 @@ export function avatar(user, text = user.real_name) {
   return h("span", { className: "avatar", title: text, role: "img", "aria-label": text, "data-hue": user.id % 6 }, letters);
 }
 
-/** Keep children that are in the right place, so that the focus stays and nothing is drawn twice. */
+/** Replace the children unless they are the same, and keep the focus. */
 export function setChildren(parent, children) {
   const isSame = parent.children.length === children.length && children.every((it, index) => parent.children[index] === it);
   if (isSame) return;
@@ -27,7 +27,7 @@ export function setChildren(parent, children) {
   if (focused && focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** A dialog that closes by Escape, by its button, and when it is answered. */
+/** Show a dialog. Escape and each of its actions close it. */
 export function ask(title, fields, actions) {
   const form = h("form", { method: "dialog" }, h("h2", {}, title), fields, h("div", { className: "actions" }, actions));
   const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() }, form);
@@ -36,7 +36,7 @@ export function ask(title, fields, actions) {
   return dialog;
 }
 
-/** A button that does something and closes its dialog. */
+/** A button that closes its dialog and then calls `act`. */
 export const action = (text, act, properties = {}) =>
   h("button", { type: "button", ...properties, onclick: ({ target }) => (target.closest("dialog").close(), act()) }, text);
 

@@ -1,4 +1,4 @@
-/** The line of events: command, what it is about, latency, publication. */
+/** The list of events: time, command, subject, latency, publication. */
 
 import { find } from "./api.js";
 import { h } from "./dom.js";
@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 const KEPT = 50;
 const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** What an event is about, in a few words. */
+/** The subject of an event in a few words. */
 function about(cmd, data, nameOf) {
   if (cmd === "kanban_item:move") return `card ${data.artifact_id} → ${nameOf(data.in_column)}`;
   if (cmd.startsWith("kanban_item:")) return `card ${data.artifact_id}`;
@@ -56,7 +56,7 @@ export class Events {
     if (postedAt) latency.textContent = `${Math.max(receivedAt - postedAt, 0).toFixed(1)} ms`;
     else {
       latency.textContent = "–";
-      latency.title = "made by the server itself, which says no time";
+      latency.title = "no post: the server has published this event by itself";
     }
   }
 }

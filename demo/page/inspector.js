@@ -1,4 +1,4 @@
-/** What an operator sees by WAMP's meta API: who is there, who listens to what, and everything that is published. */
+/** The operator's view by WAMP's meta API: the sessions, the subscriptions, and all events. */
 
 import { get } from "./api.js";
 import { h, notify } from "./dom.js";
@@ -7,13 +7,13 @@ import { keepSession } from "./session.js";
 
 const META = ["session.on_join", "session.on_leave", "subscription.on_create", "subscription.on_subscribe",
   "subscription.on_unsubscribe", "subscription.on_delete"];
-const NAMES = { sessions: "sessions", subscriptions: "subscriptions", deliveries_total: "events delivered", filtered_total: "events withheld" };
-const PAUSE = 200; // ms; meta events come in swarms
+const NAMES = { sessions: "sessions", subscriptions: "subscriptions", deliveries_total: "events delivered", filtered_total: "events filtered" };
+const PAUSE = 200; // ms; several meta events often arrive together
 const COUNTING = 2000; // ms
 
 const element = (id) => document.getElementById(id);
 
-/** For a session or subscription that has ended since it was listed. */
+/** Null for a session or subscription that has ended since it was listed. */
 function nullIfGone(error) {
   if (/^wamp\.error\.no_such_(session|subscription)$/.test(error.error)) return null;
   throw error;
@@ -39,7 +39,7 @@ class Inspector {
     this._soon();
   }
 
-  /** What is still read in the session means nothing. */
+  /** Answers that are still to come in the session are ignored. */
   lost() {
     this._session = null;
     clearTimeout(this._reading);
@@ -47,7 +47,7 @@ class Inspector {
     showState("reconnecting");
   }
 
-  /** Read it all, after what is being read now. */
+  /** Read everything again soon. If a reading is under way, the next one follows it. */
   _soon() {
     this._isStale = true;
     this._reading ??= setTimeout(async () => {
@@ -74,7 +74,7 @@ class Inspector {
     this.count({ sessions: sessions.length, subscriptions: rows.length });
   }
 
-  /** The tiles; those above a table have the number of its rows. */
+  /** Set the numbers at the top. Those of sessions and subscriptions are the numbers of rows. */
   count(counts) {
     Object.assign(this._counts, counts);
     element("counts").replaceChildren(...Object.entries(NAMES).map(([name, text]) =>
@@ -105,7 +105,7 @@ function showState(state) {
   element("state").textContent = { live: "Live", reconnecting: "Reconnecting" }[state];
 }
 
-/** What the meta API does not say. */
+/** Read the numbers that the meta API does not have. */
 async function readMetrics(inspector) {
   const counts = await get("counts").catch(() => ({}));
   inspector.count({ deliveries_total: counts.deliveries_total, filtered_total: counts.filtered_total });

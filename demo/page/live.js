@@ -1,4 +1,4 @@
-/** The page: who one is, the connection and its state, the two views, and the line of events. */
+/** The live page: the user, the connection and its state, the two views, and the list of events. */
 
 import { get, request, userId, uuid } from "./api.js";
 import { Board } from "./board.js";
@@ -8,18 +8,18 @@ import { Events } from "./events.js";
 
 const STATES = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
 const REASONS = {
-  lost: "the line was lost",
-  cut: "the line was cut",
+  lost: "the connection was lost",
+  cut: "the connection was cut",
   unanswered: "the server does not answer",
   "org.tuleap.error.token_expired": "the token has expired",
-  "org.tuleap.close.revoked": "the ticket was revoked",
-  "org.tuleap.close.replaced": "this window is open elsewhere",
+  "org.tuleap.close.revoked": "the token was revoked",
+  "org.tuleap.close.replaced": "another session of this window has replaced this one",
   "wamp.close.killed": "an operator has ended the session",
 };
 const EXPIRING_SECONDS = 3;
 
 const element = (id) => document.getElementById(id);
-let ticketSeconds = null; // of the next ticket only
+let ticketSeconds = null; // lifetime of the next token only
 
 async function getTicket() {
   const seconds = ticketSeconds ?? 1800;
@@ -31,7 +31,7 @@ function showState(state, { reason, retryIn } = {}) {
   const badge = element("state");
   badge.dataset.state = document.body.dataset.state = state;
   badge.textContent = STATES[state];
-  const pause = retryIn ? `, next try in ${retryIn.toFixed(1)} s` : "";
+  const pause = retryIn ? `, next attempt in ${retryIn.toFixed(1)} s` : "";
   const isWell = state === "live" || state === "connecting";
   notify(isWell ? "" : `${STATES[state]}: ${REASONS[reason] ?? reason}${pause}. Changes of others are not shown meanwhile.`);
 }
@@ -73,7 +73,7 @@ function showGroups(me, connection, reload) {
   );
 }
 
-/** A menu closes when one looks elsewhere, and by Escape. */
+/** A click outside of a menu closes it, and so does Escape. */
 function closeMenus({ target, key }) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     const isLeft = target instanceof Node && !menu.contains(target);

@@ -1,4 +1,4 @@
-/** One session of an operator after the other, each dropped when the server does not answer any more. */
+/** Keeps a session of an operator open. A session whose server does not answer is dropped, and another is opened. */
 
 const PING = "org.tuleap.session.ping";
 
@@ -8,8 +8,8 @@ const PING_INTERVAL = 30;
 const PING_TIMEOUT = 10;
 
 /**
- * As docs/wamp.rst, "A page that misses no event". `joined(session)` is called for each session, `lost()` when it
- * has ended, or no answer has come.
+ * As in docs/wamp.rst, "A page that misses no event". `joined(session)` is called for each session, `lost()` when it
+ * has ended or the server does not answer.
  */
 export function keepSession({ url, realm, getTicket, joined, lost }) {
   const connection = new autobahn.Connection({ url, realm, authmethods: ["ticket"], onchallenge: getTicket });
@@ -27,7 +27,7 @@ export function keepSession({ url, realm, getTicket, joined, lost }) {
     removeEventListener("online", ask);
     document.removeEventListener("visibilitychange", ask);
     connection.onopen = connection.onclose = () => true;
-    connection._transport?.close(); // close() of the connection would wait for the server's GOODBYE
+    connection._transport?.close(); // connection.close() would wait for the server's GOODBYE
     lost();
   };
 
@@ -50,10 +50,10 @@ export function keepSession({ url, realm, getTicket, joined, lost }) {
     joined(opened);
   };
   connection.onclose = (why, { reason }) => {
-    // After any other GOODBYE or ABORT the page stays away.
+    // After any other GOODBYE or ABORT, the page does not reconnect.
     if (reason === null || reason === "org.tuleap.error.token_expired") again();
     else drop();
-    return true; // autobahn-js does not open it again
+    return true; // autobahn-js does not reconnect
   };
   addEventListener("online", ask);
   document.addEventListener("visibilitychange", ask);

@@ -6,20 +6,20 @@ export interface Options {
   /** `wss://…/ws` */
   url: string;
   /**
-   * A ticket (the token of Tuleap's `GET /api/v1/jwt`), for each new session and each refresh. Null: there is none any
-   * more, and the page goes offline; if it throws, the page tries again later.
+   * Returns a token (Tuleap's `GET /api/v1/jwt`). Called for each new session and each refresh. Null: there is no token
+   * any more, and the page goes offline. If it throws, the page tries again later.
    */
   getTicket: () => Promise<string | null> | string | null;
-  /** This window's, the one that the page gives to Tuleap in `X-Client-UUID`. */
+  /** The window's uuid, which the page also sends to Tuleap in `X-Client-UUID`. */
   uuid?: string | null;
   /** Default: `tuleap`. */
   realm?: string;
   /**
-   * Seconds without a message until the client asks the server whether the connection is alive: by chance half of it
-   * to all of it, so that pages do not ask together. Default: 40.
+   * Seconds without a message until the client asks the server whether the connection is alive. The client waits a
+   * random time between half of it and all of it, so that pages do not ask together. Default: 40.
    */
   pingInterval?: number;
-  /** Seconds that the answer may take; then the client drops the connection and opens another. Default: 10. */
+  /** Seconds that the answer may take. Then the client drops the connection and opens another. Default: 10. */
   pingTimeout?: number;
   /** The autobahn-js library; default: `globalThis.autobahn`. */
   autobahn?: object;
@@ -39,8 +39,9 @@ export interface Clock {
 
 export interface StateDetails {
   /**
-   * Why: the URI with which the server ended the session, `closed <code>`, `lost`, `unanswered` (it said nothing for
-   * too long), `no ticket`, `failed` (a request for a room failed), `cut`, `closed` (by the page). Null: live.
+   * Why: the URI with which the server ended the session, `closed <code>`, `lost`, `unanswered` (the server did not
+   * answer in time), `no ticket` (there is no token), `failed` (a request for a room failed), `cut`, `closed` (by the
+   * page). Null: live.
    */
   reason: string | null;
   /** Seconds until the next attempt; null: there is none. */
@@ -53,14 +54,14 @@ export interface RoomEvent<Data = unknown> {
   /** As in docs/tuleap.rst. */
   data: Data;
   publication: number;
-  /** Told by the history after a gap in the line. */
+  /** From the event history, after an interruption of the connection. */
   missed: boolean;
 }
 
-/** What the server refused, with its URI; what getTicket or the page's own loading threw. */
+/** A refusal of the server, with its URI as `reason`; or an exception of getTicket or of the page's own loading. */
 export interface ConnectionError extends Error {
   reason?: string;
-  /** Of the room that it is about. */
+  /** The topic of the room that the error is about. */
   topic?: string;
 }
 
@@ -72,7 +73,7 @@ export interface User {
   [more: string]: unknown;
 }
 
-/** A user's window that is on a test. */
+/** A user's window that is on an execution. */
 export interface Viewer extends User {
   uuid: string;
 }
@@ -83,7 +84,7 @@ export interface Standing {
   rank: number;
 }
 
-/** Takes the listener back. */
+/** Removes the listener. */
 export type Off = () => void;
 
 interface ConnectionEvents {
@@ -97,7 +98,7 @@ interface RoomEvents {
   [cmd: `${string}:${string}`]: (data: any, event: RoomEvent<any>) => void;
   /** All commands. */
   "*": (data: any, event: RoomEvent<any>) => void;
-  /** Subscribed, and the position taken: load the board. Events wait until what this returns has come. */
+  /** Subscribed, and the position is known: load the board. Events wait until the returned promise is fulfilled. */
   live: () => unknown;
   /** The position was lost: load the board again. Events wait, as for `live`. */
   gap: () => unknown;
@@ -125,7 +126,7 @@ export interface Board extends Emitter<RoomEvents> {
 export interface Campaign extends Emitter<CampaignEvents> {
   readonly id: number | string;
   readonly topic: string;
-  /** Who is on which test, by its id as text; tests without anybody are not in it. */
+  /** The viewers of each execution, by the execution's id as text. Executions without a viewer are not in it. */
   readonly presence: ReadonlyMap<string, Viewer[]>;
   /** Best first. */
   readonly podium: readonly Standing[];
@@ -134,18 +135,18 @@ export interface Campaign extends Emitter<CampaignEvents> {
 
 export interface Connection extends Emitter<ConnectionEvents> {
   readonly state: State;
-  /** The session and the user's id; null: not live. */
+  /** The session's id and the user's; null: not live. */
   readonly session: { id: number; user: number | string } | null;
   /** The same object for the same id, until it is left. */
   board(id: number | string): Board;
   campaign(id: number | string): Campaign;
-  /** Show a new ticket now. Rejects with a ConnectionError if it is refused. */
+  /** Send a new token now. Rejects with a ConnectionError if it is refused. */
   refresh(): Promise<void>;
-  /** For demonstrations: drop the line as a lost network would. */
+  /** For demonstrations: drop the connection as a lost network would. */
   cut(): void;
   /** Leave for good. */
   close(): void;
 }
 
-/** Opens a connection, which comes back by itself as long as that is of use. */
+/** Opens a connection, which reconnects by itself until the server or the page ends it for good. */
 export function connect(options: Options): Connection;

@@ -1,9 +1,9 @@
 /**
- * Follows Tuleap's boards and test campaigns through a tuleaprt server, over lost lines, restarts and tickets that
- * end. What a page does with it, and what happens on each kind of interruption: docs/client.rst.
+ * Follows Tuleap's boards and test campaigns through a tuleaprt server. The client survives lost connections, server
+ * restarts and expired tokens. docs/client.rst describes the use in a page and the reaction to each interruption.
  *
- * autobahn-js gives the WAMP session. Its Connection does not: it hides the code with which the server closes, forgets
- * how often it has tried, and does not come back after a GOODBYE.
+ * The WAMP session is autobahn-js's. The connection is not: autobahn's Connection hides the server's close code, resets
+ * its count of attempts, and does not reconnect after a GOODBYE.
  */
 
 const HISTORY = "wamp.subscription.get_events";
@@ -12,8 +12,8 @@ const REFRESH = "org.tuleap.session.refresh";
 const PRESENCES = "org.tuleap.testmanagement.presences";
 const PODIUM = "org.tuleap.testmanagement.podium";
 
-// When to come back, by what the server says (docs/wamp.rst, "How sessions end"). Any other GOODBYE or ABORT: never;
-// any other close, and no server at all: later.
+// When the client reconnects, by the server's reason or close code (docs/wamp.rst, "How sessions end"). After any other
+// GOODBYE or ABORT: never. After any other close, and when the server cannot be reached: later.
 const AFTER_REASON = {
   "org.tuleap.error.token_expired": "at once",
   "org.tuleap.close.revoked": "at once",
@@ -21,24 +21,24 @@ const AFTER_REASON = {
   "org.tuleap.error.limit_exceeded": "late",
 };
 const AFTER_CODE = { 1001: "soon", 1012: "soon" };
-// To ask once more for such a room is of no use before there is another session or ticket.
+// A room that is refused with one of these is tried again only with another session or token.
 const REFUSAL = /^wamp\.error\.(not_authorized|invalid_uri|invalid_argument)$|^org\.tuleap\.error\.limit_exceeded$/;
 
 // Milliseconds.
 const LONGEST_PAUSE = 30_000;
-const STABLE = 10_000; // a session that has lasted so long was no failure
+const STABLE = 10_000; // a session that has lasted this long resets the count of failures
 const OPENING = 20_000; // from the connection to WELCOME
 const ANSWERING = 10_000;
 const REFRESH_BEFORE = 300_000;
-const REFRESH_PAUSE = 60_000; // also where a page's clock is wrong
+const REFRESH_PAUSE = 60_000; // the shortest, even if the page's clock is wrong
 const TICK = 10_000;
-const SLEEP = 75_000; // a page in the background gets its turn once a minute
+const SLEEP = 75_000; // browsers run the timers of a page in the background once a minute
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-// Why a connection is given up without a word of the other end.
+// Reasons to drop a connection without a closing handshake.
 const DEAD = new Set(["unanswered", "cut"]);
 
-const REMEMBERED = 1000; // publications of a room; twice what a server's history has by default
+const REMEMBERED = 1000; // publications of a room; twice the default length of a server's event history
 
 const CLOCK = {
   now: Date.now,
@@ -46,7 +46,7 @@ const CLOCK = {
   clearTimeout: (timer) => clearTimeout(timer),
 };
 
-/** autobahn's, but for `taken`: called with the answer before the next message is read. */
+/** autobahn's deferred, plus `taken`: it is called with the answer before the next message is read. */
 function deferred() {
   let reject, settle;
   const promise = new Promise((...both) => ([settle, reject] = both));
@@ -57,10 +57,10 @@ function deferred() {
   return { promise, resolve, reject };
 }
 
-/** Package ws can drop a connection without the other end; a browser does so when its close is not answered. */
+/** Package ws can drop a connection at once; a browser drops it when its close is not answered. */
 const discard = (socket) => (socket.terminate ? socket.terminate() : socket.close());
 
-/** An Error of what autobahn rejects with, or of what the server said when it ended the session. */
+/** An Error from autobahn's rejection, or from the reason with which the server ended the session. */
 const failure = (reason, message, more) => Object.assign(new Error(message || reason), { reason }, more);
 
 const asError = (error, more) =>
@@ -86,7 +86,7 @@ class Emitter {
     return off;
   }
 
-  /** What the listeners return. One that throws is an unhandled rejection, unless somebody waits for it. */
+  /** Returns the listeners' results. An exception is a rejected promise, unhandled unless the caller awaits it. */
   _emit(name, ...values) {
     const call = ({ listener }) => {
       try {
@@ -99,16 +99,16 @@ class Emitter {
   }
 }
 
-/** One board: its topic, in every session that the connection has. */
+/** One board: its topic, subscribed again in each session of the connection. */
 class Room extends Emitter {
   constructor(connection, topic, id) {
     super();
     this.id = id;
     this.topic = topic;
     this._connection = connection;
-    this._position = null; // the last publication that the page knows; null: it knows nothing
+    this._position = null; // the last publication that the page has; null: none
     this._known = new Set();
-    this._held = null; // what comes while the page is catching up; null: it is not
+    this._held = null; // events that arrive while the page catches up; null: it does not
     this._loading = Promise.resolve();
     this._subscription = null;
     this._hasBeenLive = this._isRefused = this._isLeft = false;
@@ -127,7 +127,7 @@ class Room extends Emitter {
       subscription.unsubscribe().catch(() => {}); // revoked meanwhile
   }
 
-  /** Subscribe in a new session, and tell the page what it missed. */
+  /** Subscribe in a new session, and deliver the events that the page has missed. */
   async _follow(line) {
     const held = (this._held = []);
     const isOver = () => this._held !== held || this._isLeft || this._connection._line !== line;
@@ -149,7 +149,7 @@ class Room extends Emitter {
       if (isOver()) return;
       const isRefusal = this._subscription === null && REFUSAL.test(error?.error);
       this._isRefused = isRefusal;
-      // Once: another session or ticket tries again.
+      // A repeated refusal is not reported again.
       if (!isRefusal || !wasRefused) this._complain(error);
       if (!isRefusal) this._connection._ended(line, "later", "failed");
     }
@@ -164,7 +164,7 @@ class Room extends Emitter {
         const start = await ask({ limit: 0 });
         if (isOver()) return;
         this._position = start.kwargs.position;
-        // One that is under way may have begun before this position.
+        // A load that is under way may have begun before this position.
         this._loading = this._loading.then(() => this._load());
         await this._loading;
         return;
@@ -179,7 +179,7 @@ class Room extends Emitter {
     }
   }
 
-  /** Have the page load the board, and wait for it; again if it could not. */
+  /** Make the page load the board and wait for it; repeat if the page fails. */
   async _load() {
     for (let failures = 0; !this._isLeft; failures += 1) {
       const name = this._hasBeenLive ? "gap" : "live";
@@ -220,13 +220,13 @@ class Room extends Emitter {
 
   _revoked(reason) {
     this._subscription = this._position = null;
-    this._held = []; // what is under way for the subscription is over
+    this._held = []; // a _follow that is under way for the subscription stops
     this._isRefused = true;
     this._forget();
     this._emit("lost", reason);
   }
 
-  /** The session has a newer ticket. */
+  /** The session has a newer token. */
   async _refreshed(line) {
     if (this._isRefused) return this._follow(line);
     if (this._subscription) await this._read(line.session).catch((error) => this._complain(error));
@@ -241,12 +241,12 @@ class Room extends Emitter {
   _forget() {}
 }
 
-/** A test campaign: a room that also keeps who is on which test, and who leads. */
+/** A test campaign: a room that also keeps the presence and the podium. */
 class Campaign extends Room {
   presence = new Map();
   podium = [];
 
-  /** Taken at once, so that no event that comes right behind is overwritten. */
+  /** Applies the answers with `taken`: later, they would overwrite the events that arrive right after them. */
   async _read(session) {
     const [presences, podium] = [PRESENCES, PODIUM].map((procedure) => session.call(procedure, [this.id]));
     presences.taken = (all) => this._isLeft || this._setPresence(all);
@@ -319,7 +319,7 @@ class Connection extends Emitter {
 
   async refresh() {
     const line = this._line;
-    if (!this.session) return; // a new session shows a new ticket anyway
+    if (!this.session) return; // the next session asks for a new token
     const ticket = await this._options.getTicket();
     if (line !== this._line) return;
     if (!ticket) throw failure("no ticket");
@@ -386,7 +386,7 @@ class Connection extends Emitter {
     };
     socket.onclose = ({ code }) =>
       this._ended(line, AFTER_CODE[code] ?? "later", code === 1006 ? "lost" : `closed ${code}`);
-    socket.onerror = () => {}; // it is closed next; package ws ends the process if nobody listens
+    socket.onerror = () => {}; // a close event follows; without a listener, package ws ends the process
   }
 
   async _ticket(line) {
@@ -398,7 +398,7 @@ class Connection extends Emitter {
       this._emit("error", asError(error));
       this._ended(line, "later", "no ticket");
     }
-    return new Promise(() => {}); // there is nobody to show one to
+    return new Promise(() => {}); // the connection has ended: autobahn gets no answer
   }
 
   _joined(line, { authid, authextra }) {
@@ -407,12 +407,12 @@ class Connection extends Emitter {
     this.session = { id: line.session.id, user: /^\d+$/.test(authid) ? Number(authid) : authid };
     this._planRefresh(line, authextra?.expires_at);
     this._heard(line);
-    const rooms = [...this._rooms.values()]; // a listener may add one, which follows by itself
+    const rooms = [...this._rooms.values()]; // a room that a listener adds subscribes by itself
     this._become("live", null, null);
     for (const room of rooms) if (this._line === line && !room._isLeft) room._follow(line);
   }
 
-  /** The line is of no use any more. `when`: how soon to come back. */
+  /** The connection has ended or is given up. `when`: how soon to reconnect. */
   _ended(line, when, reason, message) {
     if (!line || line !== this._line) return;
     this._drop(line);
@@ -453,7 +453,7 @@ class Connection extends Emitter {
     });
   }
 
-  /** A message has come: the connection is alive, and the next question is a whole interval away. */
+  /** A message has arrived: the connection is alive, and the interval until the next ping starts again. */
   _heard(line) {
     const delay = this._options.pingInterval * 1000 * (0.5 + this._options.random() / 2);
     this._clock.clearTimeout(line.silence);
@@ -461,7 +461,7 @@ class Connection extends Emitter {
     line.silence = this._clock.setTimeout(() => this._ping(), Math.min(delay, LONGEST_TIMER));
   }
 
-  /** Ask the server whether the connection is alive. Any message is an answer, an ERROR too. */
+  /** Ask the server whether the connection is alive. Any message counts as the answer, even an ERROR. */
   _ping() {
     const line = this._line;
     if (!this.session || line.isAsked) return;
@@ -493,7 +493,7 @@ class Connection extends Emitter {
     }
   }
 
-  /** Notice that the computer has slept: tickets have aged, and a line may be dead without a word. */
+  /** Detect that the computer has slept: the token may have expired, and the connection may be lost without a close. */
   _watch() {
     const before = this._clock.now();
     this._watching = this._clock.setTimeout(() => {
@@ -503,7 +503,7 @@ class Connection extends Emitter {
   }
 
   _awake() {
-    this._ping(); // the new ticket may be long in coming over a dead network
+    this._ping(); // first: on a dead network, the request for a new token may take long
     if (this.session) return this._refreshNow();
     if (this._retry === null) return;
     this._clock.clearTimeout(this._retry);
