@@ -45,13 +45,13 @@ docs: .venv/test
 	@for file in README NEWS CONTRIBUTING; do $(BIN)/docutils --halt=warning $$file.rst build/docs/$$file.html || exit 1; done
 
 quick: lint types
-	$(BIN)/pytest --quiet tests/wamp tests/tuleap tests/relay tests/journal tests/test_layers.py
+	$(BIN)/pytest --quiet tests/wamp tests/tuleap tests/socketio tests/relay tests/journal tests/test_layers.py
 
 # The tests mostly wait for servers and browsers, so there are more workers than processors. The tests of a file
 # share the servers and browsers that it starts, so a file stays on one worker.
 unit: .venv/test .venv-interop/.ready node_modules/.ready
 	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
-	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*' --fail-under=100 --format=total
+	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*,tuleaprt/socketio/*' --fail-under=100 --format=total
 
 fuzz: .venv/test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz

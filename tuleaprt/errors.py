@@ -11,6 +11,7 @@
     │   ├── MalformedMessage       it cannot be read
     │   └── RefusedMessage         it can be read, but is not accepted
     ├── JournalUnavailable     the journal cannot take an input now
+    ├── CorruptRecord          a record of the journal cannot be read
     ├── TicketError            no session for this token
     │   ├── TicketExpired
     │   └── TicketRefused
@@ -84,6 +85,10 @@ class RefusedMessage(InvalidMessage):
 
 class JournalUnavailable(TuleaprtError):
     """The journal has not taken the input. Nothing was published."""
+
+
+class CorruptRecord(TuleaprtError):
+    """A record of the journal cannot be read. The text quotes nothing of it."""
 
 
 class TicketError(TuleaprtError):
