@@ -55,11 +55,11 @@ def figures(found: Results) -> Iterator[Figure]:
             ours = _delivery(found, step)
             yield Figure(f"cpu_{step}", f"{what}: CPU per delivery", ours, "µs")
             ratio = ours / _delivery(found, "1000")
-            yield Figure(f"ratio_{step}", "  ratio to all alike, on JSON", ratio, "", at_most=1.2)
+            yield Figure(f"ratio_{step}", "  ratio to 1,000 on JSON with one set", ratio, "", at_most=1.2)
     yield from _posts(found)
     opened = found["5000"][0]
     yield Figure("cpu_open", "handshake to SUBSCRIBED: CPU", opened.open_cpu / 5000 * 1e6, "µs", at_most=450)
-    yield Figure("cpu_close", "  and to close it", opened.close_cpu / 5000 * 1e6, "µs")
+    yield Figure("cpu_close", "  close: CPU", opened.close_cpu / 5000 * 1e6, "µs")
     yield Figure("memory", "idle connection: memory over the base", opened.open_kib / 5000, "KiB", at_most=10)
     yield from _latencies(found)
 
@@ -90,10 +90,10 @@ def _posts(found: Results) -> Iterator[Figure]:
     many, yard_many = found["boards"][0], found["yard boards"][0]
     rates = [it.posts / it.seconds for it in (many, yard_many)]
     yield Figure("posts", "1,000 boards, 5 subscribers each: posts", rates[0], "1/s", rates[1])
-    # By CPU, because other processes take time of the clock from both, and not equally.
+    # Per second of CPU, because other processes take wall-clock time from both, and not equally.
     rates = [it.posts / it.cpu for it in (many, yard_many)]
     least = rates[1] * GOAL_POSTS / GOAL_POSTS_YARD
-    yield Figure("posts_cpu", "  by each second of CPU", rates[0], "1/s", rates[1], at_least=least)
+    yield Figure("posts_cpu", "  per second of CPU", rates[0], "1/s", rates[1], at_least=least)
     nobody, yard_nobody = found["nobody"][0].post_us, found["yard nobody"][0].post_us
     yield Figure("cpu_post", "POST with no subscriber: CPU", nobody, "µs", yard_nobody, at_most=120)
 

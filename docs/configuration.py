@@ -1,4 +1,4 @@
-"""Prints docs/configuration.rst, made from etc/tuleaprt.toml and configuration/options.py::
+"""Prints docs/configuration.rst from etc/tuleaprt.toml and configuration/options.py::
 
 python docs/configuration.py > docs/configuration.rst
 """
@@ -19,8 +19,8 @@ Configuration
 ``twistd -n tuleaprt --config /etc/tuleaprt/tuleaprt.toml`` reads this file. `etc/tuleaprt.toml
 <../etc/tuleaprt.toml>`_ has all options with their defaults. A missing line, or a missing file, means the
 default. The environment overrides the file: the variable of each option is named below the option. A
-variable has a text as it is, and any other value as TOML (``TULEAPRT_LISTEN__PUBLIC='["tcp:2998"]'``). Times
-are in seconds, sizes in bytes.
+variable has a text without quotes, and any other value as TOML
+(``TULEAPRT_LISTEN__PUBLIC='["tcp:2998"]'``). Times are in seconds, sizes in bytes.
 
 If there is a problem, the server does not start. It reports all problems together, one line each, and never
 shows a secret::
@@ -35,10 +35,10 @@ The key
 Tuleap writes the key with which it signs tokens to ``[realtime] key_file``. The variable ``PRIVATE_KEY``
 replaces the file; then only a restart changes the key.
 
-The server checks the file every two seconds. A new key is used at once. The former key stays good for
-``old_key_seconds``, for the tokens that pages have, and no client is disconnected. While the file is
-missing, incomplete or wrong, the present key stays, and the log says so once. The log warns if other users
-can read the file, except for systemd's credentials (``LoadCredential=``).
+The server checks the file every two seconds. A new key is used at once. The former key is accepted for
+``old_key_seconds``, for the tokens that pages already have, and no client is disconnected. While the file is
+missing, incomplete or wrong, the present key stays in use, and the log reports the problem once. The log
+warns if other users can read the file, except for systemd's credentials (``LoadCredential=``).
 
 While the server runs
 ---------------------
@@ -64,7 +64,7 @@ TABLE = """\
 
 
 def sentences() -> dict[tuple[str, str], str]:
-    """What the shipped file says about each option: the comment above it."""
+    """The comment above each option in the shipped file, by section and name."""
     found: dict[tuple[str, str], str] = {}
     section, comment = "", list[str]()
     for line in SHIPPED.read_text(encoding="utf-8").splitlines():

@@ -503,7 +503,7 @@ class Connection extends Emitter {
   }
 
   _awake() {
-    this._ping(); // first: on a dead network, the request for a new token may take long
+    this._ping(); // first: on a failed network, the request for a new token may take long
     if (this.session) return this._refreshNow();
     if (this._retry === null) return;
     this._clock.clearTimeout(this._retry);
