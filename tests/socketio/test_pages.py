@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import CAMPAIGN, KANBAN, MEMBER, body
+from tests.fakes import CAMPAIGN, KANBAN, MEMBER, body, wire
 from tests.socketio.conftest import named, post
 from tests.world import GRACE, PageWindow, World
 from tuleaprt.wamp.outlet import End
@@ -482,3 +482,40 @@ def test_details_for_operators(world: World, page: PageWindow) -> None:
     details = operator.call("wamp.session.get", id)
     assert details["transport"]["type"] == "socketio"
     assert "token" not in json.dumps(details)
+
+
+def test_a_packet_after_the_end_of_the_token_finds_no_session(world: World) -> None:
+    page = PageWindow(world)
+    page.subscribe(lifetime=20)
+    world.clock.advance(20)
+    page.emit("token", {"token": world.ticket(102, MEMBER)})
+    assert page.events() == [EXPIRED]
+    assert not world.realm.sessions
+
+
+def test_the_end_comes_once(world: World, page: PageWindow) -> None:
+    page.say("41")
+    page.page.wake(world.now + 10_000)
+    page.page.finish(End.KILLED)
+    page.page.schedule()
+    assert (page.take(), page.ended) == ([], (End.GOODBYE, ""))
+
+
+def test_a_page_may_move_to_another_transport_before_it_connects(world: World) -> None:
+    page = PageWindow(world, None)
+    other = type(page.outlet)()
+    page.page.move(other)
+    page.outlet = other
+    page.say("40/testmanagement,")
+    assert other.namespace == "/testmanagement"
+
+
+def test_a_page_does_not_get_the_podium_that_it_missed(world: World) -> None:
+    page = PageWindow(world, "/testmanagement")
+    page.subscribe("testmanagement_9")
+    page.lose()
+    update = json.loads(wire("testmanagement_execution_update")) | {"sender_uuid": None}
+    assert world.post(update | {"room_id": "testmanagement_9"}) != 422
+    again = PageWindow(world, "/testmanagement")
+    again.subscribe("testmanagement_9")
+    assert [name for name, _ in again.events()] == ["testmanagement_execution:update", "presences"]
