@@ -1,6 +1,6 @@
 """The inputs that the journal carries. Campaigns and publications follow from them and from nothing else.
 
-Sessions, groups and the ends of tokens belong to each node and are not inputs.
+Sessions and the ends of tokens belong to each node and are not inputs.
 
 An operator's publication over WAMP obeys the rules of a post::
 
@@ -63,6 +63,15 @@ class UserRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupsShown:
+    """The newest token of a user, which ends at ``exp``, shows these groups."""
+
+    user_id: int
+    exp: float
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSeen:
     """A window that is on an execution has the session ``session``."""
 
@@ -95,6 +104,16 @@ class GraceEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A node has stopped in order. ``positions`` are the last publications that windows over socket.io have
+    received: user id, uuid, topic, publication id. They hold only if this is the last record, because a node
+    that is killed cannot say what its windows have received.
+    """
+
+    positions: tuple[tuple[int, str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
     """A node tests whether the journal returns what it appends. Nothing is published."""
 
@@ -106,10 +125,12 @@ Input = (
     | OperatorPublish
     | CampaignSeeded
     | UserRevoked
+    | GroupsShown
     | WindowSeen
     | WindowLost
     | WindowUnsubscribed
     | GraceEnded
+    | Stopped
     | Probed
 )
 
