@@ -78,7 +78,7 @@ class World:
             max_sessions_per_user=100,
         )
         self.journal = JournalOnRecord(b"e" * 32)
-        verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
+        verifier = self.verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
         self.campaigns = Campaigns(max=max_campaigns, idle_seconds=idle_seconds, max_publications=1000)
         self.relay = Relay(
             self.realm,

@@ -185,6 +185,7 @@ class Full:
     """A journal that takes nothing."""
 
     epoch = b"e"
+    outlives_the_process = False
 
     def __init__(self, error: Exception) -> None:
         self.error = error

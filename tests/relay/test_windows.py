@@ -30,6 +30,7 @@ class Harness:
             grace=GRACE,
             session_of=self.connected.get,
             note=self.noted.append,
+            shares_groups=True,
             faults=Faults(self.metrics),
         )
 

@@ -1,6 +1,6 @@
 """Puts inputs into the journal and applies the journal's records to the realm."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from tuleaprt.errors import (
@@ -24,7 +24,7 @@ from tuleaprt.tuleap.publications import publications_for
 from tuleaprt.tuleap.ticket import Revocations
 from tuleaprt.tuleap.topics import family_of
 from tuleaprt.wamp.identifiers import publication_id
-from tuleaprt.wamp.publication import Audience, Window
+from tuleaprt.wamp.publication import Audience, Publication, Window
 from tuleaprt.wamp.realm import Member, Realm
 
 
@@ -62,6 +62,7 @@ class Relay:
             grace=grace,
             session_of=lambda window: _id(realm.sessions.windows.get(window)),
             note=lambda input: self._run(self._note(input)),
+            shares_groups=journal.outlives_the_process,
             faults=faults,
         )
         realm.observe(self._windows)
@@ -95,6 +96,14 @@ class Relay:
         """
         await self._append(inputs.Probed(token=token))
 
+    async def stopped(self, positions: Sequence[tuple[int, str, str, int]]) -> None:
+        """Append the last record of this process.
+
+        Raises:
+            JournalUnavailable
+        """
+        await self._append(inputs.Stopped(positions=tuple(positions)))
+
     def follow_probes(self, echo: Callable[[str, int], None]) -> None:
         """Call ``echo`` with each probe in the journal, of any node, and with the id of a publication."""
         self._echo = echo
@@ -121,27 +130,56 @@ class Relay:
     def apply(self, record: Record[inputs.Input]) -> None:
         """Apply a record. It never raises: an exception is recorded as a fault, and the journal continues."""
 
-        def new_id(index: int) -> int:
-            return publication_id(self._journal.epoch, record.position, index)
-
         try:
             input = record.input
-            for publication in publications_for(input, record.at, self._campaigns, new_id):
+            for publication in self._publications(record):
                 self._metrics.published(family_of(publication.topic))
                 self._realm.publish(publication, record.at)
             if isinstance(input, inputs.UserRevoked):
                 self._revocations.revoke(input.user_id, record.at)
                 self._realm.revoke(input.user_id, self._clock.seconds())
             elif isinstance(input, inputs.Probed):
-                self._echo(input.token, new_id(0))
+                self._echo(input.token, publication_id(self._journal.epoch, record.position, 0))
             elif (window := _window(input)) is not None:
                 self._windows.concerned(window)
         except Exception:
             self._faults.record("applying a record")
 
+    def rebuild(self, records: Iterable[Record[inputs.Input]]) -> inputs.Input | None:
+        """Apply the records of former processes, and return the last input. There are no sessions yet, and
+        nothing is counted.
+        """
+        last = None
+        for record in records:
+            last = record.input
+            for publication in self._publications(record):
+                self._realm.publish(publication, record.at)
+            if isinstance(input := record.input, inputs.UserRevoked):
+                self._revocations.revoke(input.user_id, record.at)
+                self._realm.credentials.forget(input.user_id)
+            elif isinstance(input, inputs.GroupsShown):
+                self._realm.credentials.learn(input.user_id, input.exp, input.groups)
+        return last
+
+    def resume(self) -> None:
+        """No window has a session after a start: end the sessions of the former process, and begin the
+        graces.
+        """
+        for place in self._campaigns.presence.state():
+            if place.session is not None:
+                self._run(self._note(inputs.WindowLost(window=place.window, session=place.session)))
+            else:
+                self._windows.concerned(place.window)
+
     def stop(self) -> None:
         """Append nothing more about windows."""
         self._windows.stop()
+
+    def _publications(self, record: Record[inputs.Input]) -> tuple[Publication, ...]:
+        def new_id(index: int) -> int:
+            return publication_id(self._journal.epoch, record.position, index)
+
+        return publications_for(record.input, record.at, self._campaigns, new_id)
 
     async def _append(self, input: inputs.Input) -> int:
         position = await self._journal.append(input, at=self._clock.seconds())

@@ -12,8 +12,9 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from tuleaprt.operations.logs import Faults
-from tuleaprt.tuleap.inputs import GraceEnded, Input, WindowLost, WindowSeen, WindowUnsubscribed
+from tuleaprt.tuleap.inputs import GraceEnded, GroupsShown, Input, WindowLost, WindowSeen, WindowUnsubscribed
 from tuleaprt.tuleap.presence import Presence
+from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.publication import Window
 
 RETRY_SECONDS = 1
@@ -35,6 +36,7 @@ class Windows:
     """An Observer of the realm. It owns the delayed call for the grace of all windows.
 
     ``session_of`` returns the session of a window on this node. ``note`` appends an input to the journal.
+    ``shares_groups``: the journal also gets the groups of users, for later processes and other nodes.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Windows:
         grace: float,
         session_of: Callable[[Window], int | None],
         note: Callable[[Input], object],
+        shares_groups: bool,
         faults: Faults,
     ) -> None:
         self._presence = presence
@@ -52,6 +55,7 @@ class Windows:
         self._grace = grace
         self._session_of = session_of
         self._note = note
+        self._shares_groups = shares_groups
         self._faults = faults
         self._absent: list[tuple[float, float, Window]] = []
         self._call: Call | None = None
@@ -66,6 +70,11 @@ class Windows:
     def left(self, window: Window, session: int) -> None:
         if self._presence.holds(window):
             self._note(WindowLost(window=window, session=session))
+
+    def groups_shown(self, identity: Identity) -> None:
+        if self._shares_groups:
+            groups = GroupsShown(user_id=identity.user_id, exp=identity.exp, groups=identity.groups)
+            self._note(groups)
 
     def unsubscribed(self, window: Window, topic: str) -> None:
         if self._presence.campaign_of(window) == topic:

@@ -5,7 +5,7 @@ has lost its socket, so that a page that subscribes again gets what it missed (d
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +39,15 @@ class Positions:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def state(self) -> list[tuple[int, str, str, int]]:
+        """User id, uuid, topic and publication id, the longest unused first."""
+        return [(*place.window, place.topic, publication) for place, publication in self._known.items()]
+
+    def restore(self, state: Iterable[tuple[int, str, str, int]]) -> None:
+        """Take over what a former process has remembered."""
+        for user_id, uuid, topic, publication in state:
+            self.keep(Place(Window(user_id, uuid), topic), publication)
 
     def keep(self, place: Place, publication: int) -> None:
         """Remember the id of a publication, or of the place before the first one (wamp/history.py)."""

@@ -9,11 +9,12 @@ history still has messages about them.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from tuleaprt.tuleap.commands import Command, Created, Deleted, Linked, Updated, Viewing
 from tuleaprt.tuleap.podium import Ledger, Result, Standing
-from tuleaprt.tuleap.presence import Departure, Presence, PresenceChange
-from tuleaprt.tuleap.rights import Executions, Rights, may_see
+from tuleaprt.tuleap.presence import Departure, PlaceState, Presence, PresenceChange
+from tuleaprt.tuleap.rights import Executions, ExecutionsState, Rights, may_see
 from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.publication import JsonText, Window
 
@@ -28,6 +29,24 @@ class Campaign:
         self.topic = topic
         self.touched_at = touched_at
         self.ledger = Ledger()
+
+
+class CampaignState(NamedTuple):
+    """A campaign, as a snapshot keeps it. ``users`` are those with a score."""
+
+    topic: str
+    touched_at: float
+    results: dict[int, Result]
+    users: dict[int, bytes]
+
+
+class CampaignsState(NamedTuple):
+    """All campaigns; ``unwatched`` are the topics without viewers, the longest idle first."""
+
+    campaigns: list[CampaignState]
+    unwatched: list[str]
+    places: list[PlaceState]
+    executions: ExecutionsState
 
 
 class Campaigns:
@@ -132,6 +151,32 @@ class Campaigns:
         ends = self.presence.grace_ended(window, since)
         self._note(ends, at)
         return ends
+
+    def state(self) -> CampaignsState:
+        return CampaignsState(
+            campaigns=[
+                CampaignState(
+                    it.topic,
+                    it.touched_at,
+                    dict(it.ledger.results),
+                    {user: text.text for user, text in it.ledger.podium.users.items()},
+                )
+                for it in self._campaigns.values()
+            ],
+            unwatched=list(self._unwatched),
+            places=self.presence.state(),
+            executions=self.executions.state(),
+        )
+
+    def restore(self, state: CampaignsState) -> None:
+        """Take over a snapshot."""
+        for it in state.campaigns:
+            campaign = self._campaigns[it.topic] = Campaign(it.topic, it.touched_at)
+            users = {user: JsonText(text) for user, text in it.users.items()}
+            campaign.ledger.replace(it.results, users)
+        self._unwatched = OrderedDict((topic, self._campaigns[topic]) for topic in state.unwatched)
+        self.presence.restore(state.places)
+        self.executions.restore(state.executions)
 
     # What a session may see.
 

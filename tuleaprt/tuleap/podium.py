@@ -114,6 +114,11 @@ class Ledger:
         """The executions that have a result."""
         return self._results.keys()
 
+    @property
+    def results(self) -> Mapping[int, Result]:
+        """The latest result of each execution."""
+        return self._results
+
     def update(
         self,
         execution: int,

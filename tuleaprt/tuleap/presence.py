@@ -7,8 +7,9 @@ only if it was the latest session of the window.
 Times are in seconds since the epoch, as in the records. The length of the grace is decided elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tuleaprt.wamp.publication import JsonText, Window
 
@@ -51,6 +52,17 @@ class _Place:
     absent_since: float
 
 
+class PlaceState(NamedTuple):
+    """The place of a window, as a snapshot keeps it."""
+
+    window: Window
+    topic: str
+    execution: int
+    viewer: bytes
+    session: int | None
+    absent_since: float
+
+
 class Presence:
     """The places of all windows in all campaigns. A campaign is named by its topic."""
 
@@ -78,6 +90,20 @@ class Presence:
         """Since when the window is absent; None: it has a session, or is on no execution."""
         place = self._places.get(window)
         return None if place is None or place.session is not None else place.absent_since
+
+    def state(self) -> list[PlaceState]:
+        """The places in the order in which windows took them."""
+        return [
+            PlaceState(window, it.topic, it.execution, it.viewer.text, it.session, it.absent_since)
+            for window, it in self._places.items()
+        ]
+
+    def restore(self, places: Iterable[PlaceState]) -> None:
+        """Take over the places of a snapshot."""
+        for it in places:
+            viewer = JsonText(it.viewer)
+            self._places[it.window] = _Place(it.topic, it.execution, viewer, it.session, it.absent_since)
+            self._executions.setdefault(it.topic, {}).setdefault(it.execution, {})[it.window] = viewer
 
     # Called for Tuleap's posts.
 

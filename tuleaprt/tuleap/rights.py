@@ -11,7 +11,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
@@ -63,6 +63,23 @@ class _Known:
     is_deleted: bool = False
 
 
+class ExecutionState(NamedTuple):
+    """What is known of an execution, as a snapshot keeps it."""
+
+    topic: str
+    execution: int
+    rights: Rights
+    is_deleted: bool
+
+
+class ExecutionsState(NamedTuple):
+    """All executions, and those that were named last, the longest ago first."""
+
+    known: list[ExecutionState]
+    recent: list[tuple[str, int]]
+    seeded: list[tuple[str, int]]
+
+
 class Executions:
     """The newest rights of each execution, from any input. Everything that names an execution asks here.
 
@@ -81,6 +98,16 @@ class Executions:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def state(self) -> ExecutionsState:
+        known = [ExecutionState(*key, it.rights, it.is_deleted) for key, it in self._known.items()]
+        return ExecutionsState(known, list(self._recent), list(self._seeded))
+
+    def restore(self, state: ExecutionsState) -> None:
+        """Take over a snapshot."""
+        self._known = {(it.topic, it.execution): _Known(it.rights, it.is_deleted) for it in state.known}
+        self._recent = OrderedDict.fromkeys(state.recent)
+        self._seeded = OrderedDict.fromkeys(state.seeded)
 
     def rights_of(self, topic: str, execution: int) -> Rights | None:
         """None: they are unknown."""

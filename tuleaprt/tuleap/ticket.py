@@ -84,6 +84,14 @@ class Revocations:
     def __len__(self) -> int:
         return len(self._revoked_at)
 
+    def state(self) -> dict[int, float]:
+        """When the tokens of each user were revoked."""
+        return dict(self._revoked_at)
+
+    def restore(self, revoked_at: Mapping[int, float]) -> None:
+        """Take over a snapshot."""
+        self._revoked_at = dict(revoked_at)
+
     def revoke(self, user_id: int, at: float) -> None:
         """Refuse the tokens that this user has at this time."""
         self._revoked_at = {user: it for user, it in self._revoked_at.items() if it + self._longest > at}

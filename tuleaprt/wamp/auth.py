@@ -5,6 +5,7 @@ until it expires, even when the session that showed it has ended. Of two tokens 
 that was shown later counts. Operators' tokens take no part: each counts for its own session only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -87,6 +88,19 @@ class Credentials:
         """The groups of the user's sessions; None: the user has shown no token, or all have expired."""
         latest = self._latest.get(user_id)
         return None if latest is None else latest[1]
+
+    def state(self) -> dict[int, tuple[float, Groups]]:
+        """The end of the newest token of each user, and its groups."""
+        return dict(self._latest)
+
+    def restore(self, latest: Mapping[int, tuple[float, Groups]]) -> None:
+        """Take over a snapshot."""
+        self._latest = dict(latest)
+
+    def learn(self, user_id: int, exp: float, groups: Groups) -> None:
+        """The user has shown a token elsewhere or before."""
+        if exp >= self._latest.get(user_id, (0.0, groups))[0]:
+            self._latest[user_id] = exp, groups
 
     def show(self, identity: Identity, now: float) -> Groups:
         """Note a token that has just been shown, and return the groups that its user has now."""

@@ -18,6 +18,7 @@ records.
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tuleaprt.errors import PositionLost
 from tuleaprt.wamp.broker import Subscription
@@ -56,6 +57,16 @@ class _Ring:
         self.floor_id: int | None = None
 
 
+class HistoryState(NamedTuple):
+    """Where the history is: the newest place, the place up to which dropped topics are unknown, and the
+    newest place and publication of each topic that has a ring.
+    """
+
+    last_place: int
+    floor: int
+    rings: list[tuple[str, int, int | None]]
+
+
 class History:
     """The rings of all topics. ``anchor`` computes the id of a place without a publication, from topic or
     pattern.
@@ -84,6 +95,26 @@ class History:
     def topics(self) -> int:
         """The number of topics that have a ring."""
         return len(self._rings)
+
+    def state(self) -> HistoryState:
+        return HistoryState(
+            self._last_place,
+            self._floor,
+            [
+                (topic, ring.slots[-1].place, ring.slots[-1].id)
+                if ring.slots
+                else (topic, ring.floor, ring.floor_id)
+                for topic, ring in self._rings.items()
+            ],
+        )
+
+    def restore(self, state: HistoryState) -> None:
+        """Go on where a snapshot was made. What was published before it has been evicted."""
+        self._last_place, self._floor, rings = state
+        for topic, floor, floor_id in rings:
+            ring = self._rings[topic] = _Ring(topic, floor)
+            ring.floor_id = floor_id
+            self._empty[topic] = None
 
     def append(self, publication: Publication, at: float) -> None:
         """Put the publication into the next slot of its topic."""

@@ -102,6 +102,9 @@ class Observer(Protocol):
     def unsubscribed(self, window: Window, topic: str) -> None:
         """The client has unsubscribed, or the session has lost the right to the topic."""
 
+    def groups_shown(self, identity: Identity) -> None:
+        """The user's newest token shows other groups than before."""
+
 
 class Realm:
     """Synchronous: each call is complete before the next one begins."""
@@ -124,7 +127,7 @@ class Realm:
         self.sessions = Sessions[Member]()
         self.broker = Broker()
         self.meta = MetaEvents(self.broker, deliver, new_id)
-        self._credentials = Credentials()
+        self.credentials = Credentials()
         self._observers: list[Observer] = []
         self._new_id = new_id
         self._deliver = deliver
@@ -162,11 +165,13 @@ class Realm:
 
     def show(self, session: Member, identity: Identity, now: float) -> None:
         """The session has shown a token. All sessions of the user get the newest groups."""
-        before = self._credentials.groups_of(identity.user_id)
-        groups = self._credentials.show(identity, now)
+        before = self.credentials.groups_of(identity.user_id)
+        groups = self.credentials.show(identity, now)
         session.assume(replace(identity, groups=groups))
         if identity.role is not Role.USER or groups == before:
             return
+        for observer in self._observers:
+            observer.groups_shown(identity)
         for other in self.sessions.of_user(identity.user_id):
             if other.id in self.sessions and other.identity.role is Role.USER and other is not session:
                 other.assume(replace(other.identity, groups=groups))
@@ -184,7 +189,7 @@ class Realm:
 
     def revoke(self, user_id: int, now: float) -> None:
         """End all sessions of a user whose tokens have been revoked."""
-        self._credentials.forget(user_id)
+        self.credentials.forget(user_id)
         for session in self.sessions.of_user(user_id):
             session.dismiss(End.REVOKED, "org.tuleap.close.revoked", "the token has been revoked", now)
 
