@@ -30,7 +30,7 @@ ALLOWED = {
         "tuleaprt.wamp",
         "msgspec",
     ),
-    "journal": ("tuleaprt.journal",),
+    "journal": ("tuleaprt.errors", "tuleaprt.journal", "twisted"),
     "operations": (
         "tuleaprt.operations",
         "tuleaprt.wamp.auth",
@@ -45,6 +45,7 @@ ALLOWED = {
         "tuleaprt.relay",
         "tuleaprt.tuleap",
         "tuleaprt.wamp",
+        "msgspec",
     ),
     "transport": (
         "tuleaprt.configuration.options",

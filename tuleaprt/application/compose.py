@@ -8,6 +8,7 @@ from typing import Any
 from autobahn.util import id as random_id
 from twisted.internet.defer import ensureDeferred
 
+from tuleaprt.application.durability import Snapshots, new_journal
 from tuleaprt.application.endpoints import (
     debug_endpoint,
     private_site,
@@ -26,12 +27,13 @@ from tuleaprt.application.instrumentation import (
 from tuleaprt.application.lifecycle import TuleaprtService
 from tuleaprt.configuration.options import Config
 from tuleaprt.configuration.reload import KeyFile, Live, Reload
-from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.journal.sqlite import SqliteJournal
 from tuleaprt.operations.logs import Faults, Log, audit
 from tuleaprt.operations.metrics import PrometheusMetrics
 from tuleaprt.operations.systemd import Notify
 from tuleaprt.relay.procedures import campaign_procedures
 from tuleaprt.relay.relay import Relay
+from tuleaprt.relay.state import Owners
 from tuleaprt.socketio.router import PageRouter, Positions
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.fanout import Fanout
@@ -39,7 +41,6 @@ from tuleaprt.transport.listening import listeners, open_listeners
 from tuleaprt.transport.outbound import Backpressure
 from tuleaprt.transport.polling import Polls
 from tuleaprt.tuleap.campaign import Campaigns
-from tuleaprt.tuleap.inputs import Input
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.tuleap.topics import RoomPolicy
 from tuleaprt.wamp.calls import Procedure
@@ -73,7 +74,7 @@ def compose(
     faults = Faults(metrics)
     backpressure = Backpressure(config.limits.max_outboxes)
     fanout = Fanout(reactor, backpressure=backpressure, metrics=metrics, faults=faults)
-    journal = MemoryJournal[Input](secrets.token_bytes(32))
+    journal = new_journal(config.journal.url, reactor, secrets.token_bytes)
     policy = RoomPolicy()
     realm = Realm(
         config.realtime.realm,
@@ -82,7 +83,7 @@ def compose(
             events_per_topic=config.history.events_per_topic,
             seconds=config.history.seconds,
             max_bytes=config.history.bytes,
-            anchor=partial(anchor_id, journal.epoch),
+            anchor=lambda pattern, place: anchor_id(journal.epoch, pattern, place),
         ),
         new_id=random_id,
         deliver=fanout.deliver,
@@ -147,6 +148,18 @@ def compose(
     )
     readiness = Readiness(probe.problem)
     pages = _pages(config, router, campaigns, others[REFRESH], metrics)
+    snapshots = None
+    if isinstance(journal, SqliteJournal):
+        snapshots = Snapshots(
+            journal,
+            Owners(realm=realm, campaigns=campaigns, revocations=verifier.revocations),
+            relay,
+            pages.positions,
+            clock=reactor,
+            interval=config.history.seconds,
+            metrics=metrics,
+            faults=faults,
+        )
     live = _live_limits(connections, backpressure, realm, router, pages)
     polls = Polls(connections, pages, config.websocket, unauthenticated_limit(config, connections, live))
     listen = config.listen
@@ -180,6 +193,7 @@ def compose(
         relay,
         probe,
         readiness,
+        snapshots=snapshots,
         background=_background(config, reactor, live, verifier, read, notify, credentials, log),
         reactor=reactor,
         notify=notify,

@@ -13,8 +13,10 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from tuleaprt.application.durability import Snapshots
 from tuleaprt.application.health import Probe, Readiness
 from tuleaprt.configuration.reload import KeyFile, Reload
+from tuleaprt.errors import ConfigError
 from tuleaprt.operations.logs import Log
 from tuleaprt.operations.systemd import Notify
 from tuleaprt.relay.relay import Relay
@@ -55,6 +57,7 @@ class TuleaprtService(Service):
         probe: Probe,
         readiness: Readiness,
         *,
+        snapshots: Snapshots | None = None,
         background: Iterable[KeyFile | Reload],
         reactor: Any,
         notify: Notify,
@@ -72,6 +75,7 @@ class TuleaprtService(Service):
         self._notify = notify
         self._drain = drain
         self._background = list(background)
+        self._snapshots = snapshots
         self._ports: list[tuple[Listener, IListeningPort]] = []
         self._log = log
         probe.on_ok = self._is_well
@@ -101,6 +105,12 @@ class TuleaprtService(Service):
 
     def startService(self) -> None:
         super().startService()
+        if self._snapshots is not None:
+            # The process has its own rights now, so the file belongs to its user.
+            try:
+                self._snapshots.restore()
+            except ConfigError as error:
+                raise not_started(error.problems) from None
         # A collection walks over thousands of connections and the event history, and posts leave no cycles
         # behind.
         # Objects that exist now stay until the end.
@@ -115,6 +125,8 @@ class TuleaprtService(Service):
     def _running(self) -> None:
         """Announce readiness. Before this, signals are handled by Twisted."""
         self._exit_with_0()
+        if self._snapshots is not None:
+            self._snapshots.start()
         self._probe.start()
         self._notify.ready()
         self.log.info("tuleaprt is ready")
@@ -162,6 +174,8 @@ class TuleaprtService(Service):
             self._log.sum_up(math.inf)
         self._connections.fanout.stop()
         self._relay.stop()
+        if self._snapshots is not None:
+            await self._snapshots.stop()
 
     def _is_well(self) -> None:
         self._notify.is_well()

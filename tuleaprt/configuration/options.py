@@ -110,6 +110,13 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Where the inputs are kept."""
+
+    url: Text = "memory:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """How long a window without a session keeps its place on an execution, in seconds."""
 
@@ -151,6 +158,7 @@ class Config:
     socketio: SocketIo = SocketIo()
     limits: Limits = Limits()
     history: History = History()
+    journal: Journal = Journal()
     presence: Presence = Presence()
     campaigns: Campaigns = Campaigns()
     tls: Tls = Tls()
@@ -168,6 +176,7 @@ SECTIONS: dict[str, type[Any]] = {
     "socketio": SocketIo,
     "limits": Limits,
     "history": History,
+    "journal": Journal,
     "presence": Presence,
     "campaigns": Campaigns,
     "tls": Tls,

@@ -32,6 +32,10 @@ class Journal(Protocol[Input]):
     @property
     def epoch(self) -> bytes: ...
 
+    @property
+    def outlives_the_process(self) -> bool:
+        """Whether a later process, or another one, reads the records."""
+
     def follow(self, apply: Apply[Input]) -> None:
         """Pass every later record to ``apply``, in order, one at a time."""
 
@@ -47,6 +51,8 @@ class Journal(Protocol[Input]):
 
 class MemoryJournal(Generic[Input]):
     """The journal of a single node. It drops each record when it has been applied."""
+
+    outlives_the_process = False
 
     def __init__(self, epoch: bytes) -> None:
         self.epoch = epoch

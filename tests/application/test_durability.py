@@ -1,0 +1,149 @@
+"""The journal of the configuration, the state at the start, and snapshots."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.conftest import Log
+from tests.fakes import CountingMetrics, message
+from tests.world import World
+from tuleaprt.application.durability import Snapshots, new_journal
+from tuleaprt.errors import ConfigError
+from tuleaprt.journal.journal import MemoryJournal
+from tuleaprt.journal.sqlite import SqliteJournal
+from tuleaprt.operations.logs import Faults
+from tuleaprt.operations.metrics import PrometheusMetrics
+from tuleaprt.relay.state import Owners
+from tuleaprt.tuleap import records
+from tuleaprt.tuleap.inputs import Input, Post, Stopped
+
+
+def test_the_default_forgets() -> None:
+    journal = new_journal("memory:", None, lambda count: b"e" * count)
+    assert isinstance(journal, MemoryJournal)
+    assert journal.epoch == b"e" * 32
+
+
+def test_a_path_may_be_quoted() -> None:
+    journal = new_journal("sqlite:///var/lib/a%20b/journal.db", MemoryReactorClock(), bytes)
+    assert isinstance(journal, SqliteJournal)
+    assert journal.path == Path("/var/lib/a b/journal.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "memory", "memory:x", "sqlite:", "sqlite://", "sqlite:///", "sqlite://host/x.db"),
+        *("sqlite:///x?y", "redis://localhost", "/var/lib/journal.db", "file:///x.db", "SQLITE//x"),
+    ],
+)
+def test_a_wrong_url_is_an_error_of_the_configuration(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[journal\] url"):
+        new_journal(url, MemoryReactorClock(), bytes)
+
+
+class Node:
+    """A world on a journal in a file. What the other thread asks for is called at once, in that thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.world = World()
+        self.clock = MemoryReactorClock()
+        self.metrics = PrometheusMetrics()
+        self.journal: SqliteJournal[Input] = SqliteJournal(
+            path, encode=records.encode, decode=records.decode, in_reactor=lambda call: call()
+        )
+        self.world.relay._journal = self.journal
+        self.journal.follow(self.world.relay.apply)
+        self.snapshots = Snapshots(
+            self.journal,
+            Owners(
+                realm=self.world.realm,
+                campaigns=self.world.campaigns,
+                revocations=self.world.verifier.revocations,
+            ),
+            self.world.relay,
+            self.world.pages.positions,
+            clock=self.clock,
+            interval=600,
+            metrics=self.metrics,
+            faults=Faults(CountingMetrics()),
+        )
+
+
+def written(path: Path, *inputs: Input) -> None:
+    """A file in which a former process has left these."""
+    journal: SqliteJournal[Input] = SqliteJournal(
+        path, encode=records.encode, decode=records.decode, in_reactor=lambda call: call()
+    )
+    journal.open()
+    journal._database.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        for position, it in enumerate(inputs, 1):
+            database.execute("INSERT INTO record VALUES (?, 1.0, ?)", (position, records.encode(it)))
+
+
+def test_the_state_is_read_at_the_start(tmp_path: Path, log: Log) -> None:
+    path = tmp_path / "journal.db"
+    written(path, Post(message=message()), Stopped(positions=((102, "u", "org.tuleap.kanban.3", 77),)))
+    node = Node(path)
+    node.snapshots.restore()
+    assert [it.topic for it in node.world.published] == ["org.tuleap.kanban.3"]
+    assert node.world.pages.positions.state() == [(102, "u", "org.tuleap.kanban.3", 77)]
+    assert any("was read up to record 2" in it for it in log.lines)
+
+
+def test_positions_do_not_hold_if_the_process_was_killed_later(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    stopped = Stopped(positions=((102, "u", "org.tuleap.kanban.3", 77),))
+    written(path, stopped, Post(message=message()))
+    node = Node(path)
+    node.snapshots.restore()
+    assert node.world.pages.positions.state() == []
+
+
+def test_a_journal_that_cannot_be_read_is_an_error_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    written(path, Post(message=message()))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE record SET body = x'01c1'")
+    with pytest.raises(ConfigError, match="move the file away"):
+        Node(path).snapshots.restore()
+    assert path.exists()
+
+
+def test_records_of_a_newer_version_are_said(tmp_path: Path, log: Log) -> None:
+    path = tmp_path / "journal.db"
+    written(path, Post(message=message()))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE record SET body = x'02'")
+    Node(path).snapshots.restore()
+    assert any("1 records of a newer version were skipped" in it for it in log.lines)
+
+
+def test_snapshots_are_made_at_the_interval_if_there_are_new_records(tmp_path: Path) -> None:
+    node, saved = Node(tmp_path / "journal.db"), list[Any]()
+    node.snapshots.restore()
+    node.journal.save = saved.append  # type: ignore[method-assign]
+    node.snapshots.start()
+    node.journal.position = 7
+    node.clock.advance(600)
+    node.clock.advance(600)
+    assert len(saved) == 1
+    node.journal.position = 8
+    node.clock.advance(600)
+    assert len(saved) == 2
+    assert b"tuleaprt_snapshot_seconds" in node.metrics.exposition()
+
+
+def test_injected_fault_in_a_snapshot_is_recorded_and_the_next_one_is_made(tmp_path: Path, log: Log) -> None:
+    node = Node(tmp_path / "journal.db")
+    node.snapshots.restore()
+    node.snapshots.start()
+    node.journal.position, node.journal.save = 7, None  # type: ignore[method-assign,assignment]
+    node.clock.advance(600)
+    assert len(log.tracebacks) == 1
+    assert len(node.clock.getDelayedCalls()) == 1
