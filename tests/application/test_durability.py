@@ -147,3 +147,13 @@ def test_injected_fault_in_a_snapshot_is_recorded_and_the_next_one_is_made(tmp_p
     node.clock.advance(600)
     assert len(log.tracebacks) == 1
     assert len(node.clock.getDelayedCalls()) == 1
+
+
+def test_records_are_counted_and_timed(tmp_path: Path) -> None:
+    node = Node(tmp_path / "journal.db")
+    node.snapshots.restore()
+    node.journal.on_written(0.003)
+    page = node.metrics.exposition().decode()
+    assert "tuleaprt_journal_records_total 1" in page
+    assert 'tuleaprt_journal_append_seconds_bucket{le="0.005"} 1' in page
+    assert "tuleaprt_journal_up 1" in page

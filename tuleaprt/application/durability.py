@@ -147,5 +147,12 @@ class Snapshots:
     def _watch(self, metrics: PrometheusMetrics) -> None:
         journal = self._journal
         metrics.watch("journal_up", "Whether the journal can be written.", lambda: int(journal.is_up))
-        metrics.watch("journal_records", "Records written since the start.", lambda: journal.records_written)
+        records = metrics.counted("journal_records", "Records written to the journal.")
+        seconds = metrics.timed("journal_append_seconds", "From an append until the record is on the disk.")
+
+        def written(taken: float) -> None:
+            records.value += 1
+            seconds.observe(taken)
+
+        journal.on_written = written
         metrics.watch("snapshot_seconds", "How long the last snapshot has taken.", lambda: self.seconds)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from time import strftime
+from time import perf_counter, strftime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 class _Append(Generic[Input]):
     input: Input
     at: float
+    began: float
     done: Deferred[int]
 
 
@@ -85,7 +86,8 @@ class SqliteJournal(Generic[Input]):
         self._closed: Deferred[None] = Deferred()
         self.is_up = True
         """Whether the last commit was successful."""
-        self.records_written = 0
+        self.on_written: Callable[[float], object] = lambda seconds: None
+        """Called for each record when it is on the disk, with the seconds since it was appended."""
         self.skipped = 0
         """Records of a newer version, which this one does not know."""
         self.epoch = b""
@@ -137,7 +139,7 @@ class SqliteJournal(Generic[Input]):
             self._thread = Thread(target=self._write, name="journal", daemon=True)
             self._thread.start()
         done: Deferred[int] = Deferred()
-        self._queue.put(_Append(input, at, done))
+        self._queue.put(_Append(input, at, perf_counter(), done))
         return await done
 
     def save(self, body: bytes) -> None:
@@ -199,7 +201,7 @@ class SqliteJournal(Generic[Input]):
             self.log.info("the journal can be written again", event="journal.up")
         for record, append in zip(records, appends, strict=True):
             self.position = record.position
-            self.records_written += 1
+            self.on_written(perf_counter() - append.began)
             self._apply(record)
             append.done.callback(record.position)
 

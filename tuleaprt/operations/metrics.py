@@ -172,6 +172,14 @@ class PrometheusMetrics:
         """Register a gauge. ``value`` is called at each scrape."""
         Gauge(f"tuleaprt_{name}", text, registry=self._registry).set_function(value)
 
+    def counted(self, name: str, text: str) -> Tally:
+        """Register a counter."""
+        return Tally(f"tuleaprt_{name}", text, self._registry)
+
+    def timed(self, name: str, text: str) -> Times:
+        """Register a histogram of durations."""
+        return Times(f"tuleaprt_{name}", text, self._registry)
+
     def message(self, result: str) -> None:
         self._messages[result].inc()
 
