@@ -7,6 +7,9 @@ from typing import NamedTuple
 from load import Result
 
 POSTS_PER_SECOND = 20
+POLLERS = 200
+PACES = {"pages pace": POSTS_PER_SECOND, "pages pace 5000": 5, "pollers pace": 10}
+"""Posts a second to pages: as many as to WAMP's subscribers, or as many as take less than half of a core."""
 GOAL_POSTS, GOAL_POSTS_YARD = 4000, 23_500
 """The goal: this many posts per second to many boards, where send() in C makes so many."""
 
@@ -62,6 +65,8 @@ def figures(found: Results) -> Iterator[Figure]:
     yield Figure("cpu_close", "  close: CPU", opened.close_cpu / 5000 * 1e6, "µs")
     yield Figure("memory", "idle connection: memory over the base", opened.open_kib / 5000, "KiB", at_most=10)
     yield from _latencies(found)
+    if "pollers" in found:
+        yield from _pages(found)
 
 
 def _delivery(found: Results, step: str) -> float:
@@ -107,6 +112,29 @@ def _latencies(found: Results) -> Iterator[Figure]:
     yield Figure("each_p50", "  p50 to each", big.p50 * 1e3, "ms")
     yield Figure("few_p99", f"{pace} to 5 on another board, just after: p99", few.p99 * 1e3, "ms", at_most=6)
     yield Figure("few_p50", "  p50", few.p50 * 1e3, "ms")
+
+
+def _pages(found: Results) -> Iterator[Figure]:
+    """Tuleap's pages, each with its ratio to WAMP in the same pass."""
+    for step, paced in (("1000", "pages pace"), ("5000", "pages pace 5000")):
+        ours = _delivery(found, f"pages {step}")
+        yield Figure(f"cpu_pages_{step}", f"{int(step):,} pages over socket.io: CPU per delivery", ours, "µs")
+        ratio = ours / _delivery(found, step)
+        yield Figure(f"ratio_pages_{step}", "  ratio to WAMP's subscribers", ratio, "", at_most=1.05)
+        yield _p99(found, paced, f"pages_{step}_p99")
+    polled = _delivery(found, "pollers")
+    yield Figure("cpu_pollers", f"{POLLERS} pages over long-polling: CPU per delivery", polled, "µs")
+    yield _p99(found, "pollers pace", "pollers_p99")
+    opened = mean(it.open_cpu for it in found["pages 5000"]) / 5000 * 1e6
+    yield Figure("open_pages", "polling, upgrade and subscription of a page: CPU", opened, "µs")
+    ratio = opened / (found["5000"][0].open_cpu / 5000 * 1e6)
+    yield Figure("ratio_open_pages", "  ratio to WAMP's handshake", ratio, "", at_most=2)
+
+
+def _p99(found: Results, step: str, name: str) -> Figure:
+    paced = found[step][0]
+    (latency,) = paced.boards
+    return Figure(name, f"  {PACES[step]} posts/s: p99 to each", latency.p99 * 1e3, "ms")
 
 
 def without_goals(found: Sequence[Figure]) -> list[Figure]:

@@ -4,7 +4,10 @@
    Written to cost little beside the server that it loads. It encodes and signs nothing: Python hands it each message
    of a browser's opening (load.py, which also describes what goes over stdin and stdout). Of what it receives it
    reads the header of each frame, the type of the message and the order number, which stands in the same place of
-   every event. */
+   every event.
+
+   Browsers speak WAMP, or socket.io as Tuleap's pages do: a session over long-polling that is upgraded to a WebSocket,
+   or one that stays with long-polling. Those use the private port, as behind Tuleap's nginx. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,16 +28,27 @@
 
 enum { TEXT = 1, BINARY = 2, PING = 9, PONG = 10 };
 enum { UPGRADE, CHALLENGE, WELCOME, SUBSCRIBED, OPEN };
+/* Of a page, before OPEN: the answer that comes next. */
+enum { HANDSHAKE = OPEN + 1, CONNECT_POSTED, CONNECTED, POSTED, PROBE, CONFIRMATION };
 enum { EVENT = 36, ROOM = 100000, ROOM_DIGITS = 6, DIGITS = 10, POSTERS = 64, MOST = 20000, PATIENCE = 10, ALARM = 300 };
 
 /* The example of RFC 6455: a nonce that never changes saves a SHA-1, and the server cannot tell. */
 #define NONCE "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+/* The protocols of pages (router.py), and their path. */
+#define SOCKETIO "socket.io"
+#define POLLING "polling"
+#define ENGINE "/local-socket.io/?EIO=4&transport="
+
 struct text { char *data; size_t size; };
 
 struct connection {
-    int fd, state, board, opcode;
+    int fd, state, board, opcode, is_page;
+    size_t (*take)(struct connection *it, const char *data, size_t have); /* gives how much it took; 0: not whole yet */
+    int polling;     /* the connection of the GET that is held during an upgrade */
+    int confirms;    /* whether a page waits until the server has read its subscription */
+    char sid[32];
     SSL *tls;        /* NULL: none */
     char protocol[16];
     struct text say[3];
@@ -53,7 +67,7 @@ static struct poster posters[POSTERS];
 static struct text request;
 static size_t room_at, order_at;
 static SSL_CTX *tls;
-static int size, board_count, poster_count, epoll, is_open_loop;
+static int public, private, size, board_count, poster_count, epoll, is_open_loop;
 static uint64_t posts, deliveries, bytes;
 static double progress;
 
@@ -217,9 +231,15 @@ static void delivered(struct connection *it, const char *payload, size_t length)
     }
 }
 
+static void page_message(struct connection *it, const char *packet, size_t length);
+
 static void message(struct connection *it, const char *payload, size_t length)
 {
     static const int expected[] = {[CHALLENGE] = 4, [WELCOME] = 2, [SUBSCRIBED] = 33, [OPEN] = EVENT};
+    if (it->is_page) {
+        page_message(it, payload, length);
+        return;
+    }
     int type = type_of((const unsigned char *)payload, length);
     if (type != expected[it->state])
         fail("message %d was expected, %d came", expected[it->state], type);
@@ -233,7 +253,7 @@ static void message(struct connection *it, const char *payload, size_t length)
     }
 }
 
-/* Both give how much they took: 0 when it is not whole yet. */
+static size_t frame(struct connection *it, const char *data, size_t have);
 
 static size_t upgraded(struct connection *it, const char *data, size_t length)
 {
@@ -242,8 +262,14 @@ static size_t upgraded(struct connection *it, const char *data, size_t length)
         return 0;
     size_t head = end + 4 - data;
     if (strncmp(data, "HTTP/1.1 101 ", 13) || !memmem(data, head, ACCEPT, strlen(ACCEPT)) ||
-        !memmem(data, head, it->protocol, strlen(it->protocol)))
+        (!it->is_page && !memmem(data, head, it->protocol, strlen(it->protocol))))
         fail("no WebSocket was opened: %.12s", data);
+    it->take = frame;
+    if (it->is_page) {
+        say_frame(it, TEXT, "2probe", 6);
+        it->state = PROBE;
+        return head;
+    }
     say_frame(it, it->opcode, it->say[0].data, it->say[0].size);
     /* Who has no ticket to show is not asked for one. */
     it->state = it->say[CHALLENGE].size ? CHALLENGE : WELCOME;
@@ -275,10 +301,190 @@ static size_t frame(struct connection *it, const char *data, size_t have)
     case 0x80 | PING:
         say_frame(it, PONG, data + begin, length);
         break;
+    case 0x80 | PONG:
+        if (it->state != CONFIRMATION)
+            fail("a pong that nothing has asked for");
+        it->state = OPEN;
+        progress = now();
+        break;
     default:
         fail("the server sent a frame that begins with %02x", head[0]);
     }
     return begin + length;
+}
+
+/* Pages */
+
+static void ask_for_websocket(struct connection *it, const char *path)
+{
+    char ask[512];
+    int length = snprintf(ask, sizeof ask,
+                          "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " NONCE "\r\n", path, it->sid);
+    if (!it->is_page)
+        length += snprintf(ask + length, sizeof ask - length, "Sec-WebSocket-Protocol: %s\r\n", it->protocol);
+    length += snprintf(ask + length, sizeof ask - length, "\r\n");
+    it->take = upgraded;
+    tell(it, ask, length);
+}
+
+/* A GET, or a POST of a packet. */
+static void ask_by_polling(struct connection *it, const struct text *packet)
+{
+    char ask[8192];
+    int length = snprintf(ask, sizeof ask, "%s " ENGINE "polling%s HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+                          packet ? "POST" : "GET", it->sid);
+    if (packet) {
+        if (packet->size + 512 > sizeof ask)
+            fail("a packet of %zu bytes is too long to be sent", packet->size);
+        length += snprintf(ask + length, sizeof ask - length,
+                           "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: %zu\r\n\r\n", packet->size);
+        memcpy(ask + length, packet->data, packet->size);
+        length += packet->size;
+    } else
+        length += snprintf(ask + length, sizeof ask - length, "\r\n");
+    say(it->fd, ask, length);
+}
+
+/* The length of the answer's head; 0 when the answer is not whole yet. */
+static size_t http_answer(const char *data, size_t have, struct text *body)
+{
+    const char *end = memmem(data, have, "\r\n\r\n", 4), *length;
+    if (!end)
+        return 0;
+    size_t head = end + 4 - data;
+    if (strncmp(data, "HTTP/1.1 200 ", 13))
+        fail("a page was answered by %.12s", data);
+    /* The buffers end with a NUL. */
+    length = strcasestr(data, "content-length:");
+    if (!length || length > end)
+        fail("an answer without its length");
+    *body = (struct text){(char *)data + head, strtoul(length + 15, NULL, 10)};
+    return have < head + body->size ? 0 : head;
+}
+
+static int begins(const struct text *it, const char *with)
+{
+    return it->size >= strlen(with) && !memcmp(it->data, with, strlen(with));
+}
+
+/* An event, or the ping of Engine.IO. Whether it must be answered. */
+static int is_ping(struct connection *it, const char *packet, size_t length)
+{
+    if (length == 1 && *packet == '2')
+        return 1;
+    if (length < 4 || memcmp(packet, "42[\"", 4))
+        fail("an event was expected, %.*s came", length < 4 ? (int)length : 4, packet);
+    delivered(it, packet, length);
+    return 0;
+}
+
+/* The page stops polling, and the rest goes over the WebSocket. The server answers the held GET with a NOOP. */
+static void complete_upgrade(struct connection *it)
+{
+    char data[1024];
+    size_t have = 0;
+    struct text body;
+    while (data[have] = 0, !http_answer(data, have, &body)) {
+        ssize_t got = recv(it->polling, data + have, sizeof data - 1 - have, 0);
+        if (got <= 0)
+            fail("the GET that is held during an upgrade was not answered");
+        have += got;
+    }
+    if (body.size != 1 || *body.data != '6')
+        fail("a NOOP was expected, %.4s came", body.data);
+    close(it->polling);
+    say_frame(it, TEXT, "5", 1);
+    say_frame(it, TEXT, it->say[1].data, it->say[1].size);
+    /* Pages get no answer to a subscription. It is read before a ping of the same connection. */
+    if (it->confirms)
+        say_frame(it, PING, "", 0);
+    it->state = it->confirms ? CONFIRMATION : OPEN;
+    progress = now();
+}
+
+static void page_message(struct connection *it, const char *packet, size_t length)
+{
+    if (it->state == OPEN) {
+        if (is_ping(it, packet, length))
+            say_frame(it, TEXT, "3", 1);
+    } else if (it->state == PROBE && length == 6 && !memcmp(packet, "3probe", 6))
+        complete_upgrade(it);
+    else
+        fail("a packet that begins with %.*s came too early", length < 2 ? (int)length : 2, packet);
+}
+
+static void begin_upgrade(struct connection *it)
+{
+    ask_by_polling(it, NULL);
+    if (epoll_ctl(epoll, EPOLL_CTL_DEL, it->fd, NULL) < 0)
+        fail("epoll: %s", strerror(errno));
+    it->polling = it->fd;
+    it->fd = dial(private);
+    watch(it->fd, it - connections);
+    ask_for_websocket(it, ENGINE "websocket");
+}
+
+static void keep_sid(struct connection *it, const struct text *opening)
+{
+    const char *found = memmem(opening->data, opening->size, "\"sid\":\"", 7), *end;
+    end = found ? memchr(found + 7, '"', opening->data + opening->size - found - 7) : NULL;
+    if (!begins(opening, "0{") || !end || snprintf(it->sid, sizeof it->sid, "&sid=%.*s", (int)(end - found - 7),
+                                                   found + 7) >= (int)sizeof it->sid)
+        fail("no session of Engine.IO was opened");
+}
+
+/* The packets of an answer to a GET, then the next request. */
+static void take_packets(struct connection *it, const struct text *body)
+{
+    static const struct text pong = {"3", 1};
+    int must_answer = 0;
+    for (const char *next = body->data, *all = body->data + body->size; next <= all;) {
+        const char *end = memchr(next, 0x1e, all - next);
+        end = end ? end : all;
+        must_answer |= is_ping(it, next, end - next);
+        next = end + 1;
+    }
+    if (must_answer)
+        it->state = POSTED;
+    ask_by_polling(it, must_answer ? &pong : NULL);
+}
+
+static size_t polled(struct connection *it, const char *data, size_t have)
+{
+    struct text body;
+    size_t head = http_answer(data, have, &body);
+    if (!head)
+        return 0;
+    if (it->state != OPEN)
+        progress = now();
+    switch (it->state) {
+    case HANDSHAKE:
+        keep_sid(it, &body);
+        it->state = CONNECT_POSTED;
+        ask_by_polling(it, &it->say[0]);
+        break;
+    case CONNECT_POSTED:
+    case POSTED:
+        if (!begins(&body, "ok"))
+            fail("a POST of a page was answered by %.2s", body.data);
+        it->state = it->state == CONNECT_POSTED ? CONNECTED : OPEN;
+        ask_by_polling(it, NULL);
+        break;
+    case CONNECTED:
+        if (!begins(&body, "40{"))
+            fail("the namespace was not entered: %.2s", body.data);
+        if (!strcmp(it->protocol, SOCKETIO))
+            begin_upgrade(it);
+        else {
+            it->state = POSTED;
+            ask_by_polling(it, &it->say[1]);
+        }
+        break;
+    default:
+        take_packets(it, &body);
+    }
+    return head + body.size;
 }
 
 /* Whether anything came. */
@@ -294,8 +500,8 @@ static int receive(struct connection *it)
     if (got <= 0)
         fail("the server ended a connection after %u events", it->next);
     have += got;
-    while (used < have &&
-           (taken = (it->state == UPGRADE ? upgraded : frame)(it, buffer + used, have - used)))
+    buffer[have] = 0;
+    while (used < have && (taken = it->take(it, buffer + used, have - used)))
         used += taken;
     it->rest.size = have - used;
     if (it->rest.size) {
@@ -369,31 +575,33 @@ static void poll_for(int milliseconds)
 
 /* The phases */
 
-static void open_all(int port, const char *path, int at_a_time, int is_plain)
+static void open_all(const char *path, int at_a_time, int is_plain)
 {
-    static char ask[512];
+    char ask[16];
     int opened = 0, begun = 0;
     progress = now();
     while (opened < size) {
         for (; begun < size && begun - opened < at_a_time; begun++) {
             struct connection *it = &connections[begun];
-            it->fd = dial(port);
+            it->fd = dial(it->is_page ? private : public);
             watch(it->fd, begun);
-            int length = snprintf(ask, sizeof ask,
-                                  "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " NONCE "\r\n"
-                                  "Sec-WebSocket-Protocol: %s\r\n\r\n", path, it->protocol);
+            it->take = frame;
             if (tls)
                 secure(it);
             if (is_plain) {
                 /* The yardstick wants to know the board, and says one byte. */
-                length = snprintf(ask, sizeof ask, "S%06d", it->board);
-                say(it->fd, ask, length);
+                say(it->fd, ask, snprintf(ask, sizeof ask, "S%06d", it->board));
                 if (recv(it->fd, ask, 1, 0) != 1)
                     fail("the yardstick does not answer");
                 it->state = OPEN;
+            } else if (it->is_page) {
+                /* Those before are read before these have come so far. */
+                it->confirms = begun >= size - at_a_time;
+                it->take = polled;
+                it->state = HANDSHAKE;
+                ask_by_polling(it, NULL);
             } else
-                tell(it, ask, length);
+                ask_for_websocket(it, path);
         }
         if (!is_plain)
             poll_for(1000);
@@ -589,7 +797,7 @@ static char *line(void)
 int main(int count, char **arguments)
 {
     static char path[128];
-    int public, private, rate, at_a_time, is_plain, is_tls;
+    int rate, at_a_time, is_plain, is_tls;
     double warm, seconds;
     setvbuf(stdout, NULL, _IOLBF, 0);
     alarm(ALARM);
@@ -618,7 +826,8 @@ int main(int count, char **arguments)
             fail("there is no board %d", it->board);
         boards[it->board].subscribers++;
         snprintf(it->protocol, sizeof it->protocol, "%s", strsep(&next, " "));
-        it->opcode = strcmp(it->protocol, "wamp.2.json") ? BINARY : TEXT;
+        it->is_page = !strcmp(it->protocol, SOCKETIO) || !strcmp(it->protocol, POLLING);
+        it->opcode = it->is_page || !strcmp(it->protocol, "wamp.2.json") ? TEXT : BINARY;
         for (int j = 0; j < 3 && next; j++)
             it->say[j] = from_hex(strsep(&next, " "));
     }
@@ -627,7 +836,7 @@ int main(int count, char **arguments)
 
     epoll = epoll_create1(EPOLL_CLOEXEC);
     double begun = now();
-    open_all(public, path, at_a_time, is_plain);
+    open_all(path, at_a_time, is_plain);
     for (int i = 0; i < poster_count; i++) {
         posters[i].fd = dial(private);
         posters[i].board = i;

@@ -4,24 +4,25 @@ import sys
 from collections.abc import Iterable
 from itertools import cycle, islice
 
-from figures import POSTS_PER_SECOND, Results
+from figures import PACES, POLLERS, POSTS_PER_SECOND, Results
 from load import Bench, Plan, Result
-from router import CBOR, GROUPS, JSON, MSGPACK, Browser
+from router import CBOR, GROUPS, JSON, MSGPACK, POLLING, SOCKETIO, Browser
 
 PACE_LENGTH = 2.5
 """How much longer a load with a fixed rate takes: a p99 needs many posts."""
 
 # Loads that are compared stand next to each other, because the speed of a machine changes within minutes.
 ORDER = (
-    *("yard 1000", "1000", "tls", "serializers", "groups", "1000", "yard 1000"),
-    *("yard 5000", "5000", "yard 5000", "boards", "yard boards", "nobody", "yard nobody", "pace"),
+    *("yard 1000", "1000", "pages 1000", "tls", "serializers", "groups", "pages 1000", "1000", "yard 1000"),
+    *("yard 5000", "pages 5000", "5000", "pages 5000", "yard 5000", "boards", "yard boards"),
+    *("nobody", "yard nobody", "pace", "pages pace", "pages pace 5000", "pollers", "pollers pace"),
 )
-OURS = ("tls", "groups")
-"""Loads that peers do not have: other groups, and endpoints by their own file."""
+OURS = ("tls", "groups", "pages 1000", "pages 5000", "pollers", *PACES)
+"""Loads that peers do not have: other groups, endpoints by their own file, and pages of Tuleap."""
 
 
-def crowd(count: int) -> list[Browser]:
-    return [Browser()] * count
+def crowd(count: int, protocol: str = JSON) -> list[Browser]:
+    return [Browser(protocol=protocol)] * count
 
 
 def crowd_in_groups(count: int, sets: int) -> list[Browser]:
@@ -50,7 +51,20 @@ def plans(seconds: float) -> dict[str, Plan]:
             rate=POSTS_PER_SECOND,
             seconds=PACE_LENGTH * seconds,
         ),
+        **_of_pages(seconds),
     }
+
+
+def _of_pages(seconds: float) -> dict[str, Plan]:
+    crowds = {
+        "pages 1000": crowd(1000, SOCKETIO),
+        "pages 5000": crowd(5000, SOCKETIO),
+        "pollers": crowd(POLLERS, POLLING),
+    }
+    found = {step: Plan(browsers=it, seconds=seconds) for step, it in crowds.items()}
+    for step, paced in zip(PACES, crowds.values(), strict=True):
+        found[step] = Plan(browsers=paced, rate=PACES[step], seconds=PACE_LENGTH * seconds)
+    return found
 
 
 def run(bench: Bench, seconds: float, order: Iterable[str] = ORDER) -> Results:

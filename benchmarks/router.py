@@ -21,6 +21,11 @@ GROUPS = ("@site_active", "@gpig_project_members")
 FIRST_ROOM, FIRST_USER, TICKET_SECONDS = 100_000, 1000, 1800
 HELLO, AUTHENTICATE, SUBSCRIBE, EVENT = 1, 5, 32, 36
 JSON, MSGPACK, CBOR = "wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor"
+SOCKETIO, POLLING = "socket.io", "polling"
+"""The protocols of Tuleap's pages: a session over long-polling that is upgraded to a WebSocket, or one that
+stays with long-polling.
+"""
+PAGES_VERSION = "2.0.0"
 WRITERS: Mapping[str, Callable[[Any], bytes]] = {
     JSON: msgspec.json.encode,
     MSGPACK: msgspec.msgpack.encode,
@@ -59,6 +64,16 @@ class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             [SUBSCRIBE, 1, {}, topic],
         )
 
+    def packets(self, number: int, board: int, groups: Sequence[str]) -> tuple[bytes, bytes]:
+        """The packets of a page: CONNECT, and its subscription to a kanban."""
+        argument = {
+            "nodejs_server_version": PAGES_VERSION,
+            "token": self._signed(number, groups),
+            "room_id": FIRST_ROOM + board,
+            "uuid": f"page-{number}",
+        }
+        return b"40", b"42" + msgspec.json.encode(["subscription", argument])
+
     def _signed(self, number: int, groups: Sequence[str]) -> str:
         data = {"user_id": FIRST_USER + number, "user_rights": groups}
         claims = {"data": data, "exp": time.time() + TICKET_SECONDS}
@@ -93,19 +108,24 @@ class Request(NamedTuple):
 
 
 class Browser(NamedTuple):
-    """A subscriber of a board."""
+    """A subscriber of a board. ``protocol`` is a subprotocol of WAMP, or that of a page."""
 
     board: int = 0
     protocol: str = JSON
     groups: Sequence[str] = GROUPS
 
     def line(self, number: int, door: Door) -> str:
-        """The line for load.c: board, subprotocol and three messages, the second empty if there is none."""
-        write = WRITERS[self.protocol]
-        messages = door.opening(number, self.board, self.groups)
-        return " ".join(
-            (str(self.board), self.protocol, *("" if it is None else write(it).hex() for it in messages))
-        )
+        """The line for load.c: board, protocol and the messages of the opening. They are three of WAMP, the
+        second empty if there is none, or two packets of a page.
+        """
+        messages: Sequence[bytes]
+        if self.protocol in (SOCKETIO, POLLING):
+            messages = door.packets(number, self.board, self.groups)
+        else:
+            write = WRITERS[self.protocol]
+            opening = door.opening(number, self.board, self.groups)
+            messages = [b"" if it is None else write(it) for it in opening]
+        return " ".join((str(self.board), self.protocol, *(it.hex() for it in messages)))
 
 
 def described(path: Path) -> Router:

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from figures import Figure, figures, medians, number, table, without_goals
+from figures import PACES, Figure, figures, medians, number, table, without_goals
 from load import Latency, Result
-from plans import ORDER
+from plans import ORDER, OURS
 
 
 def result(**changed: Any) -> Result:
@@ -16,6 +16,9 @@ def result(**changed: Any) -> Result:
 def results(cpu: float = 4) -> dict[str, list[Result]]:
     """Of one pass where the yardstick needs half of what is measured, and all steps are alike."""
     found = {step: [result(cpu=cpu / 2 if step.startswith("yard ") else cpu)] for step in ORDER}
+    for paced in PACES:
+        found[paced] = [result(cpu=cpu, boards=[Latency(0.01, 0.03, 0.015, 0.04)])]
+    found["pages 5000"] = [result(cpu=cpu * 1.1, open_cpu=3), result(cpu=cpu * 1.3, open_cpu=7)]
     found["5000"] = [result(cpu=cpu, open_cpu=2, close_cpu=1, open_kib=40_000)]
     found["pace"] = [result(cpu=cpu, boards=[Latency(0.01, 0.02, 0.015, 0.021), Latency(0.001, 0.002, 0, 0)])]
     return found
@@ -57,11 +60,25 @@ def test_the_table_has_ratios_to_what_was_measured_beside() -> None:
     assert found["posts_cpu"].at_least == pytest.approx(200 * 4000 / 23_500)
 
 
+def test_pages_are_compared_with_wamp_in_the_same_pass() -> None:
+    found = by_name(list(figures(results())))
+    assert found["ratio_pages_1000"].value == pytest.approx(1)
+    assert found["ratio_pages_5000"].value == pytest.approx(1.2)
+    assert (found["ratio_pages_1000"].mark, found["ratio_pages_5000"].mark) == ("✓", "✗")
+    assert found["pages_1000_p99"].value == found["pollers_p99"].value == pytest.approx(30)
+    assert found["cpu_pollers"].value == pytest.approx(10)
+    # 5 s for 5,000 pages, where WAMP takes 2 s.
+    assert found["open_pages"].value == pytest.approx(1000)
+    assert found["ratio_open_pages"].value == pytest.approx(2.5)
+    assert found["ratio_open_pages"].goal == "≤ 2"
+
+
 def test_a_load_that_was_left_out_has_no_line() -> None:
-    found = {step: them for step, them in results().items() if step not in ("tls", "groups")}
+    found = {step: them for step, them in results().items() if step not in OURS}
     names = by_name(list(figures(found)))
     assert "ratio_serializers" in names
-    assert not {"cpu_tls", "ratio_tls", "open_tls", "cpu_groups", "ratio_groups"} & names.keys()
+    left_out = {"cpu_tls", "ratio_tls", "open_tls", "cpu_groups", "ratio_groups", "cpu_pollers", "open_pages"}
+    assert not left_out & names.keys()
 
 
 def test_of_three_passes_the_medians_count_line_by_line() -> None:

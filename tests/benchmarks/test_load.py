@@ -1,5 +1,6 @@
 """The load generator: it measures, and it fails when a delivery is not what it must be."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -8,12 +9,12 @@ from pathlib import Path
 import pytest
 from certificate import self_signed
 from load import Bench, Plan, Start, Started, Talk
-from router import CBOR, FRAME_BYTES, MSGPACK, Browser, Failed, request, tuleaprt
+from router import CBOR, FRAME_BYTES, MSGPACK, POLLING, SOCKETIO, Browser, Failed, request, tuleaprt
 from server import Server, cpu_seconds
 
-from tests.benchmarks.misbehaving import Misbehaving
+from tests.benchmarks.misbehaving import Misbehaving, MisbehavingToPage, MisbehavingToPoller
 
-ROUTER = tuleaprt((0, 0), "key")
+ROUTER = tuleaprt((0, 0), "k" * 64)
 PLAN = Plan(
     browsers=[Browser(), Browser(protocol=MSGPACK), Browser(board=1, protocol=CBOR)],
     boards=2,
@@ -21,6 +22,14 @@ PLAN = Plan(
     warm=0.1,
     seconds=0.3,
 )
+PAGES = Plan(
+    browsers=[Browser(protocol=SOCKETIO), Browser(protocol=POLLING), Browser(), Browser(1, SOCKETIO)],
+    boards=2,
+    posters=2,
+    warm=0.1,
+    seconds=0.3,
+)
+SUBSCRIBERS = {"wamp.2.json": Misbehaving, SOCKETIO: MisbehavingToPage, POLLING: MisbehavingToPoller}
 PACED = Plan(browsers=[Browser()], rate=20, warm=0, seconds=0.5)
 
 
@@ -46,6 +55,20 @@ def test_the_server_is_measured(program: Path, start: Start, is_tls: bool, size:
     assert size * 0.6 < found.event_bytes < size * 1.05
 
 
+def test_pages_and_wamp_get_the_same_events(program: Path, start: Start) -> None:
+    found = Bench(program, (None, None), start).server(PAGES)
+    assert found.posts <= found.deliveries <= 3 * found.posts
+    assert found.deliveries > 0 < found.cpu
+
+
+def test_pages_answer_the_pings_of_their_server(program: Path) -> None:
+    """Otherwise the server ends them after two seconds."""
+    options = {"TULEAPRT_WEBSOCKET__PING_INTERVAL": "1", "TULEAPRT_WEBSOCKET__PING_TIMEOUT": "1"}
+    plan = dataclasses.replace(PAGES, rate=5, seconds=4)
+    found = Bench(program, (None, None), lambda core, tls: Server(core, options=options)).server(plan)
+    assert (found.posts, found.deliveries) == (40, 80)
+
+
 @pytest.mark.parametrize("size", [FRAME_BYTES, 131_072])
 def test_the_yardstick_is_measured_with_the_same_load(program: Path, start: Start, size: int) -> None:
     plan = Plan(browsers=PLAN.browsers, boards=2, posters=2, event_bytes=size, warm=0, seconds=0.1)
@@ -65,22 +88,25 @@ def test_at_a_pace_latencies_are_measured_for_each_board(program: Path, start: S
         assert board.p50 <= board.last_p50
 
 
-def outcome(program: Path, delivers: Callable[[int], Sequence[int] | None]) -> int:
+def outcome(program: Path, protocol: str, delivers: Callable[[int], Sequence[int] | None]) -> int:
     """How many deliveries there were."""
     post = request(ROUTER.publisher, FRAME_BYTES)
-    with Misbehaving(len(post.text), delivers) as server, Talk([program], None) as load:
-        head = PACED.head((server.port, server.port), "/", post, plain=True)
-        load.say("\n".join((head, post.text.hex(), "0 wamp.2.json")))
+    with SUBSCRIBERS[protocol](len(post.text), delivers) as server, Talk([program], None) as load:
+        head = PACED.head((server.port, server.port), "/", post, plain=protocol not in (SOCKETIO, POLLING))
+        line = Browser(protocol=protocol).line(0, ROUTER.websocket)
+        load.say("\n".join((head, post.text.hex(), line)))
         for phase in ("open", "warm", "measure"):
             load.hear()
             load.say(phase)
         return int(load.hear()["deliveries"])
 
 
-def test_what_is_delivered_once_and_in_order_is_counted(program: Path) -> None:
-    assert outcome(program, lambda post: [post]) == 10
+@pytest.mark.parametrize("protocol", SUBSCRIBERS)
+def test_what_is_delivered_once_and_in_order_is_counted(program: Path, protocol: str) -> None:
+    assert outcome(program, protocol, lambda post: [post]) == 10
 
 
+@pytest.mark.parametrize("protocol", SUBSCRIBERS)
 @pytest.mark.parametrize(
     ("delivers", "problem"),
     [
@@ -94,10 +120,10 @@ def test_what_is_delivered_once_and_in_order_is_counted(program: Path) -> None:
     ids=("lost", "doubled", "the last doubled", "out of order", "invented", "ended"),
 )
 def test_whatever_else_is_delivered_is_a_failure(
-    program: Path, delivers: Callable[[int], Sequence[int] | None], problem: str
+    program: Path, protocol: str, delivers: Callable[[int], Sequence[int] | None], problem: str
 ) -> None:
     with pytest.raises(Failed, match=problem):
-        outcome(program, delivers)
+        outcome(program, protocol, delivers)
 
 
 def test_a_load_that_ends_says_so(program: Path) -> None:

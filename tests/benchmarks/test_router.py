@@ -12,6 +12,7 @@ from router import (
     JSON,
     MSGPACK,
     NO_ORDER,
+    SOCKETIO,
     Browser,
     Door,
     Failed,
@@ -83,6 +84,18 @@ def test_a_browser_shows_a_ticket_with_its_groups() -> None:
     assert hello[2]["authmethods"] == ["ticket"]
     assert jwt.decode(authenticate[1], KEY, ["HS512"])["data"] == {"user_id": 1005, "user_rights": ["@a"]}
     assert subscribe[3] == "org.tuleap.kanban.100003"
+
+
+def test_a_page_subscribes_with_its_token() -> None:
+    door = Door(port=1, realm="tuleap", topic="org.tuleap.kanban.$board", key=KEY)
+    board, protocol, *packets = Browser(3, SOCKETIO, ["@a"]).line(5, door).split(" ")
+    connect, subscription = (bytes.fromhex(it).decode() for it in packets)
+    assert (board, protocol, connect) == ("3", SOCKETIO, "40")
+    name, argument = json.loads(subscription.removeprefix("42"))
+    claims = jwt.decode(argument.pop("token"), KEY, ["HS512"])
+    assert claims["data"] == {"user_id": 1005, "user_rights": ["@a"]}
+    assert name == "subscription"
+    assert argument == {"nodejs_server_version": "2.0.0", "room_id": 100_003, "uuid": "page-5"}
 
 
 def test_a_fixed_ticket_is_shown_as_it_is() -> None:

@@ -45,9 +45,21 @@ class SocketOutbound(PageOutbound):
         self.format = FRAMES[namespace]
 
     def write(self, data: bytes) -> None:
-        if data:
-            self.handed = self.fanout.publication
-            Writer.write(self, data)
+        """Write an event. ``Writer.write`` is repeated here, which saves a call for each delivery."""
+        if not data:
+            return
+        self.handed = self.fanout.publication
+        send = self._send
+        if send is None:
+            self._look_and_write(data)
+            return
+        try:
+            sent = send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            self._send = None
+            self.wait(data[sent:])
 
     def put(self, packet: bytes, publication: int = 0) -> None:
         self.handed = publication or self.handed

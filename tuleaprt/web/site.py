@@ -5,7 +5,8 @@ use twisted.web.server, which looks up addresses, cookies, encodings and session
 each request: a third of the cost of a post (docs/performance.rst).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,10 +20,13 @@ from tuleaprt.web.channel import BoundedRequest, Channel
 from tuleaprt.web.resource import HttpError, Leaf, not_found
 
 
-def _segments(path: bytes) -> list[bytes]:
-    """The segments of a path, unquoted, at least one."""
+@lru_cache(maxsize=16)
+def _segments(path: bytes) -> Sequence[bytes]:
+    """The segments of a path, unquoted, at least one. Each request asks three times, and most have the same
+    path.
+    """
     _, *segments = path.split(b"/") if path.startswith(b"/") else (b"", b"")
-    return [unquote_to_bytes(segment) for segment in segments]
+    return tuple(unquote_to_bytes(segment) for segment in segments)
 
 
 class BoundedSite(HTTPFactory):
