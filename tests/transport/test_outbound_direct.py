@@ -1,7 +1,8 @@
 """Writing to the socket at once: over real TCP, because it is the socket that matters."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
 
 from tuleaprt.transport import outbound
+from tuleaprt.transport.page_websocket import SocketOutbound
 
 
 class Reactor:
@@ -36,7 +38,7 @@ class Reactor:
 class Joined:
     """A server's transport and the client's end of it, with a small buffer between."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: Callable[[Server], outbound.Writer]) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.client = socket.socket()
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -46,7 +48,7 @@ class Joined:
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.reactor = Reactor()
         self.transport = Server(accepted, Protocol(), peer, None, 1, self.reactor)
-        self.writer = outbound.Writer(self.transport)
+        self.writer = writer(self.transport)
         self.client.settimeout(10)
 
     def receive(self, length: int) -> bytes:
@@ -58,9 +60,21 @@ class Joined:
         return received
 
 
-@pytest.fixture
-def joined() -> Iterator[Joined]:
-    joined = Joined()
+def page(transport: Server) -> outbound.Writer:
+    """A page's, which writes events by itself."""
+    connections: Any = SimpleNamespace(
+        fanout=SimpleNamespace(publication=7),
+        backpressure=outbound.Backpressure(10**9),
+        clock=SimpleNamespace(seconds=lambda: 0),
+        max_outbox=10**9,
+    )
+    connection: Any = SimpleNamespace(transport=transport, connections=connections)
+    return SocketOutbound(connection)
+
+
+@pytest.fixture(params=[outbound.Writer, page], ids=["any", "page"])
+def joined(request: pytest.FixtureRequest) -> Iterator[Joined]:
+    joined = Joined(request.param)
     yield joined
     joined.client.close()
     joined.transport.socket.close()
