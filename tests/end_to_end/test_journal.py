@@ -159,6 +159,8 @@ async def test_a_lower_group_is_not_forgotten_by_a_kill(durable: Durable) -> Non
     await first.open(ticket(103, ["@site_active", "@admin"]), "u-1")
     second = PythonClient(durable.server.url)
     await second.open(ticket(103, ["@site_active"], exp=None), "u-2")
+    # Records are written in order, so the answer shows that the groups are on the disk.
+    assert (await durable.server.post(edit("before"))).status == 200
     await durable.end("KILL")
     server = await durable.start()
     again = PythonClient(server.url)

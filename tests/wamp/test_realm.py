@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import KANBAN, Everything, Member, Sent, history, new_realm, publication
 from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAuthorized
-from tuleaprt.wamp.auth import Role
+from tuleaprt.wamp.auth import Identity, Role
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.publication import Window
@@ -286,6 +286,7 @@ def test_who_is_cut_off_by_the_answer_to_his_subscription_was_never_announced_af
 class Observed:
     def __init__(self, realm: Realm) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.groups: list[tuple[int, frozenset[str]]] = []
         realm.observe(self)
 
     def joined(self, window: Window, session: int) -> None:
@@ -296,6 +297,18 @@ class Observed:
 
     def unsubscribed(self, window: Window, topic: str) -> None:
         self.told.append(("unsubscribed", window, topic))
+
+    def groups_shown(self, identity: Identity) -> None:
+        self.groups.append((identity.user_id, identity.groups))
+
+
+def test_an_observer_is_told_of_a_users_newest_groups_when_they_change(realm: Realm) -> None:
+    observed = Observed(realm)
+    for exp, groups in ((1000, ["@a"]), (900, ["@b"]), (1100, ["@a"]), (1200, ["@c"])):
+        member = Member(groups=groups, expires_at=exp)
+        realm.join(member, 0)
+    realm.join(Member(user_id=1, role=Role.OPERATOR, groups=["@d"]), 0)
+    assert observed.groups == [(102, frozenset({"@a"})), (102, frozenset({"@c"}))]
 
 
 def test_an_observer_is_told_of_windows(realm: Realm) -> None:

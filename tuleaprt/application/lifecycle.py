@@ -106,11 +106,15 @@ class TuleaprtService(Service):
     def startService(self) -> None:
         super().startService()
         if self._snapshots is not None:
-            # The process has its own rights now, so the file belongs to its user.
+            # The process has its own rights now, so the file belongs to its user. Collections while the state
+            # grows would take most of the time.
+            gc.disable()
             try:
                 self._snapshots.restore()
             except ConfigError as error:
                 raise not_started(error.problems) from None
+            finally:
+                gc.enable()
         # A collection walks over thousands of connections and the event history, and posts leave no cycles
         # behind.
         # Objects that exist now stay until the end.
