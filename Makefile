@@ -18,7 +18,8 @@ EDITABLE := --config-settings editable_mode=compat --editable
 
 .PHONY: run test quick lint types docs unit fuzz watch post bench soak clean
 
-# The server does not need Node. The live page needs autobahn-js: npm fetches it, or a message says what to install.
+# The server does not need Node. The live page needs autobahn-js and socket.io-client: npm fetches them, or a message says
+# what to install.
 run: .venv/run
 	@$(BIN)/python -m demo.run $(if $(CONFIG),--config $(CONFIG))
 

@@ -12,8 +12,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from demo.api import Api, Asked
-from demo.autobahn_js import AUTOBAHN
 from demo.kanban import NotFound, Refused
+from demo.libraries import LIBRARIES
 from demo.posting import Poster
 from demo.sample import CAMPAIGN, KANBAN
 from demo.substitute import Substitute
@@ -65,8 +65,7 @@ class Pages(Resource):
         if substitute.api is None or substitute.poster is None:
             _finish(request, 503, {"error": "the real-time server is not there yet"})
         elif path == "config":
-            url = f"ws://{substitute.public}/ws"
-            _finish(request, 200, {"url": url, "realm": "tuleap", "kanban": KANBAN, "campaign": CAMPAIGN})
+            _finish(request, 200, substitute.addresses() | {"kanban": KANBAN, "campaign": CAMPAIGN})
         elif path == "counts":
             _finish(request, 200, await substitute.poster.counts())
         elif path.startswith("posts/"):
@@ -103,13 +102,13 @@ def _asked(request: Request) -> Asked:
 
 
 def _file(request: Request, path: str) -> bytes:
-    """A file of the page, of the client module, or autobahn-js. No other file has a path here."""
+    """A file of the page, of the client module, or of a library. No other file has a path here."""
     if request.method not in (b"GET", b"HEAD"):
         request.setHeader("Allow", "GET, HEAD")
         return _answer(request, 405, {"error": "a file can only be read"})
     folder, _, name = path.rpartition("/")
-    if path == "autobahn.min.js":
-        file = AUTOBAHN
+    if path in LIBRARIES:
+        file = LIBRARIES[path]
     elif folder in FOLDERS and not name.startswith(".") and len(name) <= LONGEST_NAME:
         file = FOLDERS[folder] / (name or "index.html")
     else:

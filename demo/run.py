@@ -19,7 +19,7 @@ from pathlib import Path
 
 import jwt
 
-from demo.autobahn_js import fetch
+from demo.libraries import fetch
 from demo.live_page import LivePage
 from tuleaprt.configuration.loading import load
 from tuleaprt.configuration.options import Config

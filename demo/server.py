@@ -5,10 +5,10 @@ one, listens on a loopback address, and answers to no other host name.
 
     python -m demo.server [--listen 127.0.0.1:8080] [--cards 200]
 
-It needs autobahn-js, and does not start without. It prints its address, and then waits for a line of JSON
-on its standard input: the addresses of the real-time server, and the key, as {"private":
-"127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or ends. It ends
-when its standard input is closed.
+It needs autobahn-js and socket.io-client, and does not start without. It prints its address, and then
+waits for a line of JSON on its standard input: the addresses of the real-time server, and the key, as
+{"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or
+ends. It ends when its standard input is closed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from demo.autobahn_js import AUTOBAHN, NEEDS_NETWORK
+from demo.libraries import LIBRARIES, NEEDS_NETWORK
 from demo.pages import Pages
 from demo.substitute import CannotStart, Substitute, check
 
@@ -72,7 +72,7 @@ def main() -> int:
     substitute = Substitute(reactor, arguments.cards)
     try:
         check(os.environ, host)
-        if not AUTOBAHN.is_file():
+        if not all(file.is_file() for file in LIBRARIES.values()):
             raise CannotStart(NEEDS_NETWORK)
         try:
             actual = listen(reactor, substitute, host, int(port))

@@ -57,9 +57,17 @@ class Substitute:
         token = operator_ticket(key.encode(), time.time())
         ensureDeferred(self.poster.seed(CAMPAIGN, self.tuleap.campaign.as_seed(), token))
 
+    def addresses(self) -> dict[str, str]:
+        """Where the page connects: ``url`` and ``realm`` of WAMP, ``socketio`` of Tuleap's pages."""
+        return {
+            "url": f"ws://{self.public}/ws",
+            "realm": "tuleap",
+            "socketio": f"http://{self.public}",
+        }
+
     def security_policy(self) -> str:
         return (
             "default-src 'none'; script-src 'self'; style-src 'self'; "
-            f"connect-src 'self' ws://{self.public}; img-src 'self' data:; "
+            f"connect-src 'self' ws://{self.public} http://{self.public}; img-src 'self' data:; "
             "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
         )

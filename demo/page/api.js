@@ -11,8 +11,22 @@ function windowUuid() {
   return uuid;
 }
 
-export const uuid = windowUuid();
-export const userId = Number(new URLSearchParams(location.search).get("as")) || 101;
+/** Tuleap's pages have another UUID after a reload, and a kanban and a campaign are two pages. */
+function pageUuids() {
+  storage.removeItem("execution");
+  return { board: crypto.randomUUID(), campaign: crypto.randomUUID() };
+}
+
+function sameUuid() {
+  const uuid = windowUuid();
+  return { board: uuid, campaign: uuid };
+}
+
+const parameters = new URLSearchParams(location.search);
+
+export const userId = Number(parameters.get("as")) || 101;
+export const isTuleapPage = parameters.get("page") === "tuleap";
+export const uuids = isTuleapPage ? pageUuids() : sameUuid();
 
 const TIME_LIMIT = 30_000; // ms
 
@@ -25,7 +39,7 @@ export class Refusal extends Error {
 }
 
 export async function request(method, path, body) {
-  const headers = { "X-User": userId, "X-Client-UUID": uuid };
+  const headers = { "X-User": userId, "X-Client-UUID": path.startsWith("testmanagement_") ? uuids.campaign : uuids.board };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const signal = AbortSignal.timeout(TIME_LIMIT); // a lost network does not end a request
   const answer = await fetch(`api/${path}`, { method, headers, body: body && JSON.stringify(body), signal });

@@ -1,10 +1,22 @@
 /** The test campaign: tests and their results, the presence, and the podium. */
 
-import { find, request, uuid } from "./api.js";
+import { find, request, uuids } from "./api.js";
 import { action, ask, avatar, h, notify, setChildren } from "./dom.js";
 
 const STATUSES = { passed: "Passed", failed: "Failed", blocked: "Blocked", notrun: "Not run" };
 const PLACES = ["1st", "2nd", "3rd"];
+
+/** The podium as the server counts it, from the tests that this window shows. */
+function countPoints(executions) {
+  const scores = new Map(); // id of a user → the user and the score
+  for (const { status, tested_by: user, is_automated: isAutomated } of executions) {
+    if (!user || isAutomated || status === "notrun") continue;
+    const { score } = scores.get(user.id) ?? { score: 0 };
+    scores.set(user.id, { user, score: score + 1 });
+  }
+  const sorted = [...scores.values()].sort((a, b) => b.score - a.score || a.user.id - b.user.id);
+  return sorted.map((it) => ({ ...it, rank: sorted.findIndex(({ score }) => score === it.score) + 1 }));
+}
 
 export class Campaign {
   constructor(root, room, me) {
@@ -64,7 +76,7 @@ export class Campaign {
   }
 
   _announce(id, removeFrom) {
-    return request("PATCH", `testmanagement_executions/${id}/presences`, { uuid, remove_from: String(removeFrom) });
+    return request("PATCH", `testmanagement_executions/${id}/presences`, { uuid: uuids.campaign, remove_from: String(removeFrom) });
   }
 
   async _open(id) {
@@ -101,7 +113,7 @@ export class Campaign {
 
   /** The viewers of a test. For this window, the page's own state counts, which is newer than the server's. */
   _viewers(id) {
-    const others = (this._room.presence.get(String(id)) ?? []).filter((user) => user.uuid !== uuid);
+    const others = (this._room.presence.get(String(id)) ?? []).filter((user) => user.uuid !== uuids.campaign);
     return this._current === id ? [this._me, ...others] : others;
   }
 
@@ -202,7 +214,7 @@ export class Campaign {
   }
 
   _drawPodium() {
-    const standings = this._room.podium.map((it, index) => ({ ...it, place: index }));
+    const standings = (this._room.podium ?? countPoints([...this._executions.values()])).map((it, index) => ({ ...it, place: index }));
     if (!standings.length) {
       this._podium.replaceChildren(h("p", { className: "empty" }, "No results yet."));
       return;

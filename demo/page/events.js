@@ -37,26 +37,29 @@ export class Events {
     const latency = h("span", { className: "latency" }, missed ? "missed" : "");
     const item = h(
       "li",
-      { "data-cmd": cmd, "data-publication": publication },
+      { "data-cmd": cmd, ...(publication && { "data-publication": publication }) },
       h("time", {}, TIME.format(receivedAt)),
       h("code", {}, cmd),
       h("span", { className: "about" }, about(cmd, data, this._nameOf)),
       latency,
-      h("span", { className: "publication", title: "publication" }, String(publication)),
+      h("span", { className: "publication", title: "publication" }, publication && String(publication)),
     );
     this._log.querySelector(".empty")?.remove();
     this._log.prepend(item);
     while (this._log.children.length > KEPT) this._log.lastChild.remove();
-    if (!missed) this._measure(publication, receivedAt, latency);
+    if (!publication) this._leaveOpen(latency, "socket.io does not name the publication");
+    else if (!missed) this._measure(publication, receivedAt, latency);
   }
 
   /** The latency from the post to this page: the substitute knows the time of the post, and both use the same clock. */
   async _measure(publication, receivedAt, latency) {
     const { posted_at: postedAt } = (await find(`posts/${publication}`).catch(() => null)) ?? {};
     if (postedAt) latency.textContent = `${Math.max(receivedAt - postedAt, 0).toFixed(1)} ms`;
-    else {
-      latency.textContent = "–";
-      latency.title = "no post: the server has published this event by itself";
-    }
+    else this._leaveOpen(latency, "no post: the server has published this event by itself");
+  }
+
+  _leaveOpen(latency, why) {
+    latency.textContent = "–";
+    latency.title = why;
   }
 }

@@ -1,6 +1,6 @@
 /** The live page: the user, the connection and its state, the two views, and the list of events. */
 
-import { get, request, userId, uuid } from "./api.js";
+import { get, isTuleapPage, request, userId, uuids } from "./api.js";
 import { Board } from "./board.js";
 import { Campaign } from "./campaign.js";
 import { h, notify } from "./dom.js";
@@ -15,7 +15,17 @@ const REASONS = {
   "org.tuleap.close.revoked": "the token was revoked",
   "org.tuleap.close.replaced": "another session of this window has replaced this one",
   "wamp.close.killed": "an operator has ended the session",
+  "forced close": "the line was cut",
+  "transport close": "the line was lost",
+  "transport error": "the line was lost",
+  "ping timeout": "the server does not answer",
+  unreachable: "the server does not answer",
+  waiting: "connected again, the page waits until the server asks for a token",
+  "io server disconnect": "the server has ended the connection for good",
 };
+const AGAIN =
+  "Live again. The server has sent what it remembers. Tuleap's kanban page does not load itself again: after a restart " +
+  "of the server, reload the page.";
 const EXPIRING_SECONDS = 3;
 
 const element = (id) => document.getElementById(id);
@@ -33,7 +43,8 @@ function showState(state, { reason, retryIn } = {}) {
   badge.textContent = STATES[state];
   const pause = retryIn ? `, next attempt in ${retryIn.toFixed(1)} s` : "";
   const isWell = state === "live" || state === "connecting";
-  notify(isWell ? "" : `${STATES[state]}: ${REASONS[reason] ?? reason}${pause}. Changes of others are not shown meanwhile.`);
+  if (reason === "again") notify(AGAIN);
+  else notify(isWell ? "" : `${STATES[state]}: ${REASONS[reason] ?? reason}${pause}. Changes of others are not shown meanwhile.`);
 }
 
 function showView() {
@@ -45,18 +56,21 @@ function showView() {
   }
 }
 
+const addressOf = (id, isTuleap) => `?as=${id}${isTuleap ? "&page=tuleap" : ""}${location.hash}`;
+
 function showUsers(users) {
   const named = ({ real_name, role }) => `${real_name} (${role})`;
   const me = users.find(({ id }) => id === userId) ?? users[0];
-  document.title = `${me.real_name} – tuleaprt live`;
+  document.title = `${me.real_name}${isTuleapPage ? " (socket.io)" : ""} – tuleaprt live`;
   const select = element("who");
   select.replaceChildren(...users.map((user) => h("option", { value: user.id, selected: user.id === me.id }, named(user))));
-  select.addEventListener("change", () => location.assign(`?as=${select.value}${location.hash}`));
-  element("others").replaceChildren(
-    ...users.map((user) =>
-      h("li", {}, h("a", { href: `?as=${user.id}${location.hash}`, target: "_blank", rel: "noopener" }, named(user))),
-    ),
-  );
+  select.addEventListener("change", () => location.assign(addressOf(select.value, isTuleapPage)));
+  for (const [list, isTuleap] of [["others", false], ["pages", true]])
+    element(list).replaceChildren(
+      ...users.map((user) =>
+        h("li", {}, h("a", { href: addressOf(user.id, isTuleap), target: "_blank", rel: "noopener" }, named(user))),
+      ),
+    );
   return me;
 }
 
@@ -82,11 +96,30 @@ function closeMenus({ target, key }) {
   }
 }
 
+function showProtocol(transports) {
+  document.body.dataset.protocol = isTuleapPage ? "socket.io" : "wamp";
+  element("protocol").textContent = isTuleapPage ? "socket.io" : "WAMP";
+  element("transport").textContent = transports.join(" → ");
+}
+
+async function connect(config) {
+  if (isTuleapPage) {
+    const { connect: asTuleap } = await import("./tuleap_page.js");
+    const connection = asTuleap({ url: config.socketio, getTicket, uuids });
+    connection.on("transport", () => showProtocol(connection.transports));
+    return connection;
+  }
+  const { connect: overWamp } = await import("./client/tuleaprt-client.js");
+  const connection = overWamp({ url: config.url, realm: config.realm, getTicket, uuid: uuids.board });
+  connection.on("state", (state) => showProtocol(state === "live" ? ["websocket"] : []));
+  return connection;
+}
+
 async function start() {
   const [config, users] = await Promise.all([get("config"), get("users")]);
   const me = showUsers(users);
-  const { connect } = await import("./client/tuleaprt-client.js");
-  const connection = connect({ url: config.url, realm: config.realm, getTicket, uuid });
+  showProtocol([]);
+  const connection = await connect(config);
   const board = new Board(element("board"), connection.board(config.kanban), users);
   const events = new Events(element("log"), element("more"), (id) => board.nameOf(id));
   const campaign = new Campaign(element("campaign"), connection.campaign(config.campaign), me);

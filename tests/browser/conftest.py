@@ -35,10 +35,14 @@ def open_window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Op
     site: Site = request.getfixturevalue("site")
     opened: list[Window] = []
 
-    async def open(user: int = MEMBER, view: str = "board", **options: Any) -> Window:
+    async def open(
+        user: int = MEMBER, view: str = "board", *, is_tuleaps: bool = False, **options: Any
+    ) -> Window:
         window = Window(browser)
         opened.append(window)
-        await window.do("open", url=f"{site.url}/?as={user}#{view}", **options)
+        await window.do(
+            "open", url=f"{site.url}/?as={user}{'&page=tuleap' if is_tuleaps else ''}#{view}", **options
+        )
         await window.is_live()
         return window
 

@@ -153,13 +153,14 @@ async def test_the_page_may_load_nothing_from_elsewhere(page: Page) -> None:
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "connect-src": "'self' ws://127.0.0.1:2998",
+        "connect-src": "'self' ws://127.0.0.1:2998 http://127.0.0.1:2998",
         "img-src": "'self' data:",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
         "form-action": "'self'",
     }
-    for path in ("/live.css", "/live.js", "/client/tuleaprt-client.js", "/autobahn.min.js"):
+    libraries = ("/client/tuleaprt-client.js", "/autobahn.min.js", "/socket.io.esm.min.js")
+    for path in ("/live.css", "/live.js", *libraries):
         assert (await page.ask("GET", path)).status == 200, path
 
 

@@ -143,6 +143,33 @@ def test_another_method_on_a_session_is_refused_and_the_session_unharmed(
     assert server.polls.get(sid) is not None
 
 
+def test_a_page_of_an_allowed_origin_on_another_host_may_read_every_answer(
+    server: Server, resource: SocketIoResource, connect: Any
+) -> None:
+    page = "https://pages.example.com"
+    resource.allows = lambda origin, host: origin == page
+    (first,) = ask(connect(), "GET", POLLING, Origin=page)
+    with_sid = f"{POLLING}&sid={json.loads(first.body[1:])['sid']}"
+    answers = [first, *ask(connect(), "POST", with_sid, b"40", Origin=page)]
+    answers += ask(connect(), "GET", with_sid, Origin=page)
+    answers += ask(connect(), "GET", f"{POLLING}&sid=unknown", Origin=page)
+    server.connections.is_shut_down = True
+    answers += ask(connect(), "GET", POLLING, Origin=page)
+    assert [it.status for it in answers] == [200, 200, 200, 400, 503]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == page
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.usefixtures("any_origin")
+def test_attack_by_an_origin_that_is_not_ascii(server: Server, connect: Any) -> None:
+    (answer,) = ask(connect(), "GET", POLLING, Origin="https://\xe9.example.com")
+    assert answer.status == 200
+    assert "access-control-allow-origin" not in answer.headers
+    assert server.metrics.internal_errors == 0
+
+
 def test_attack_by_a_foreign_origin_is_refused_in_every_request(server: Server, connect: Any) -> None:
     sid = opened(connect)
     for method, query in [
@@ -154,6 +181,7 @@ def test_attack_by_a_foreign_origin_is_refused_in_every_request(server: Server, 
             connect(), method, query, b"40" if method == "POST" else None, Origin="https://evil.example"
         )
         assert (answer.status, answer.json["code"]) == (403, 4)
+        assert "access-control-allow-origin" not in answer.headers
     assert len(server.connections.open) == 1
 
 

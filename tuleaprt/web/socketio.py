@@ -8,11 +8,12 @@
     GET  /local-socket.io/?EIO=4&transport=websocket[&sid=…]    →  101
 
 Tuleap's nginx sends ``Connection: Upgrade`` with every request, so only the Upgrade header tells a WebSocket.
-An error is answered by ``{"code": 1, "message": "Session ID unknown"}``. Sources: Engine.IO protocol 4,
-"Transports"; socket.io, "Server API", for the codes.
+An error is answered by ``{"code": 1, "message": "Session ID unknown"}``. A page of an allowed origin on
+another host may read the answers (CORS). Sources: Engine.IO protocol 4, "Transports"; socket.io, "Server
+API", for the codes; Fetch, "CORS protocol".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -74,13 +75,16 @@ class BrowserRequest(Request, Protocol):
 class HeldGet:
     """A GET that is answered when there are packets (a Poll)."""
 
-    def __init__(self, request: BrowserRequest, connection: PollingConnection) -> None:
+    def __init__(
+        self, request: BrowserRequest, connection: PollingConnection, headers: Mapping[str, str]
+    ) -> None:
         self._request = request
+        self._headers = headers
         request.on_gone = lambda: connection.cancelled(self)
 
     def answer(self, body: bytes) -> None:
         self._request.on_gone = None
-        self._request.respond(200, body, TEXT, NOT_STORED)
+        self._request.respond(200, body, TEXT, self._headers)
 
 
 Allows = Callable[[str, str], bool]
@@ -107,27 +111,43 @@ class SocketIoResource(Leaf):
         return self._polls.connections.max_message_size
 
     def serve(self, request: Any) -> None:
+        headers: Mapping[str, str] = NOT_STORED
         try:
-            self._take(request)
+            if list(request.below) not in ([], [b""]):
+                raise not_found()
+            headers = self._admit(request)
+            self._take(request, headers)
         except Refused as error:
-            self._refuse(request, error.status, error.code, error.message)
+            self._refuse(request, error, headers)
         except HttpError as error:
             self.answered(error, 0)
+            error.headers = {**error.headers, **headers}
             request.refuse(error)
         except Exception:
             self._faults.record("answering a page")
             request.refuse(internal_error())
 
-    def _take(self, request: BrowserRequest) -> None:
+    def _admit(self, request: BrowserRequest) -> Mapping[str, str]:
+        """The headers of all answers. They let a page of an allowed origin on another host read the answers.
+
+        Raises:
+            Refused: the page may not connect.
         """
+        origin, host = ((request.header(it) or b"").decode("latin-1") for it in (b"Origin", b"Host"))
+        if request.header(b"Origin") is None:
+            return NOT_STORED
+        if not self.allows(origin, host):
+            raise Refused(Wrong.ORIGIN)
+        if origin.partition("://")[2] == host or not origin.isascii():
+            return NOT_STORED
+        return NOT_STORED | {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+    def _take(self, request: BrowserRequest, headers: Mapping[str, str]) -> None:
+        """Serve a request of a page that may connect. ``headers`` are those of the answer.
+
         Raises:
             Refused, HttpError.
         """
-        if list(request.below) not in ([], [b""]):
-            raise not_found()
-        origin, host = request.header(b"Origin"), request.header(b"Host") or b""
-        if origin is not None and not self.allows(origin.decode("latin-1"), host.decode("latin-1")):
-            raise Refused(Wrong.ORIGIN)
         if (request.header(b"Upgrade") or b"").lower() == b"websocket":
             request.hand_over(self._websockets)
             return
@@ -138,14 +158,14 @@ class SocketIoResource(Leaf):
             raise Refused(Wrong.VERSION)
         sids = request.args.get(b"sid")
         if sids is None:
-            self._open(request)
+            self._open(request, headers)
             return
         connection = self._polls.get(sids[0].decode("latin-1"))
         if connection is None:
             raise Refused(Wrong.SID)
-        self._poll(request, connection)
+        self._poll(request, connection, headers)
 
-    def _open(self, request: BrowserRequest) -> None:
+    def _open(self, request: BrowserRequest, headers: Mapping[str, str]) -> None:
         if request.method != b"GET":
             raise Refused(Wrong.METHOD)
         connections = self._polls.connections
@@ -155,29 +175,32 @@ class SocketIoResource(Leaf):
         connection = self._polls.open(
             *client_name(request.channel.transport, b"\r\n" + request.head(), self._proxies)
         )
-        connection.get(HeldGet(request, connection))
+        connection.get(HeldGet(request, connection, headers))
 
-    def _poll(self, request: BrowserRequest, connection: PollingConnection) -> None:
+    def _poll(
+        self, request: BrowserRequest, connection: PollingConnection, headers: Mapping[str, str]
+    ) -> None:
         if request.method == b"GET":
             request.may_wait()
-            if not connection.get(HeldGet(request, connection)):
+            if not connection.get(HeldGet(request, connection, headers)):
                 raise Refused(Wrong.REQUEST)
         elif request.method == b"POST":
             content_type = (request.header(b"Content-Type") or b"").lower()
             if content_type.startswith(OCTETS) or not connection.post(request.body()):
                 raise Refused(Wrong.REQUEST)
-            request.respond(200, b"ok", "text/html", NOT_STORED)
+            request.respond(200, b"ok", "text/html", headers)
         else:
             raise Refused(Wrong.METHOD)
 
-    def _refuse(self, request: BrowserRequest, status: int, code: int, message: str) -> None:
+    def _refuse(self, request: BrowserRequest, error: Refused, headers: Mapping[str, str]) -> None:
         self.log.warn(  # noqa: G010 (Twisted's name)
             "{name} refused: {status} {code}: {text}",
             event="request.refused",
-            reason=f"{self.name} {code}",
+            reason=f"{self.name} {error.code}",
             name=self.name,
-            status=status,
-            code=code,
-            text=message,
+            status=error.status,
+            code=error.code,
+            text=error.message,
         )
-        request.respond(status, msgspec.json.encode({"code": code, "message": message}), JSON)
+        body = msgspec.json.encode({"code": error.code, "message": error.message})
+        request.respond(error.status, body, JSON, headers)

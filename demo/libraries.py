@@ -1,4 +1,4 @@
-"""Fetches autobahn-js, which the live page needs, with npm. The server needs neither.
+"""Fetches what the live page needs with npm: autobahn-js and socket.io-client. The server needs neither.
 
 If something is missing, one line names it and the command that installs it.
 """
@@ -8,22 +8,31 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-AUTOBAHN = ROOT / "node_modules" / "autobahn-browser" / "autobahn.min.js"
-COMPLETE = ROOT / "node_modules" / ".package-lock.json"
+MODULES = ROOT / "node_modules"
+LIBRARIES = {
+    "autobahn.min.js": MODULES / "autobahn-browser" / "autobahn.min.js",
+    "socket.io.esm.min.js": MODULES / "socket.io-client" / "dist" / "socket.io.esm.min.js",
+}
+"""The file of each library, by its path in the page."""
+
+COMPLETE = MODULES / ".package-lock.json"
 """npm writes this file when all packages are installed."""
 
 FETCH_SECONDS = 300
 
 NEEDS_NPM = "the live page needs npm; type: apt-get install npm"
-NEEDS_NETWORK = "the live page needs autobahn-js, which npm could not fetch; with a network, type: npm ci"
+NEEDS_NETWORK = (
+    "the live page needs autobahn-js and socket.io-client, which npm could not fetch; "
+    "with a network, type: npm ci"
+)
 
 
 def is_there() -> bool:
-    return AUTOBAHN.is_file() and COMPLETE.is_file()
+    return all(file.is_file() for file in (*LIBRARIES.values(), COMPLETE))
 
 
 def fetch() -> str:
-    """Fetch autobahn-js if it is missing. Returns what is missing then, or an empty text. npm writes its
+    """Fetch the libraries if one is missing. Returns what is missing then, or an empty text. npm writes its
     errors to stderr.
     """
     if is_there():
@@ -31,7 +40,7 @@ def fetch() -> str:
     npm = shutil.which("npm")
     if npm is None or _run([npm, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         return NEEDS_NPM
-    print("npm fetches autobahn-js for the live page", flush=True)
+    print("npm fetches autobahn-js and socket.io-client for the live page", flush=True)
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
     failed = _run([npm, "ci", *quiet])
     return NEEDS_NETWORK if failed or not is_there() else ""
