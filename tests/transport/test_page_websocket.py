@@ -137,6 +137,16 @@ def test_the_server_pings_by_packets(server: Server, joined: PageSocket) -> None
     assert server.sizes() == (0, 0, 0)
 
 
+def test_attack_a_client_that_does_not_answer_pings_is_closed(server: Server, joined: PageSocket) -> None:
+    server.pass_time(46)
+    assert joined.take() == ["2", (1008, "ping timeout")]
+    assert server.metrics.internal_errors == 0
+    server.pass_time(7)
+    assert joined.transport.disconnected
+    joined.lose()
+    assert server.metrics.closes == ["ping timeout"]
+
+
 def test_events_of_the_own_window_are_left_out_and_a_lost_window_gets_what_it_missed(
     server: Server, joined: PageSocket
 ) -> None:

@@ -336,3 +336,24 @@ def test_a_session_that_ends_drops_the_websocket_that_is_tested(server: Server, 
     assert socket.transport.disconnected
     socket.lose()
     assert server.sizes() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_queued", [False, True])
+def test_attack_by_an_upgrade_of_a_session_that_has_ended(
+    server: Server, joined: Poller, is_queued: bool
+) -> None:
+    socket = PageSocket(server, joined.sid)
+    socket.say_packet("2probe")
+    if is_queued:
+        # The close waits behind this event.
+        server.publish(publication())
+    joined.post("garbage")
+    received = socket.say_packet("5")
+    server.pass_time(3)
+    received += socket.take()
+    assert received[-1] == (1002, "protocol violation")
+    assert received[:-1] == ([] if is_queued else ["1"])
+    assert socket.transport.disconnecting
+    socket.lose()
+    assert server.sizes() == (0, 0, 0)
+    assert server.metrics.closes == ["protocol violation"]

@@ -51,7 +51,7 @@ class State(Enum):
 
 class Page:
     """The socket. ``sid`` names it to the client. ``session`` exists between a subscription and its end, and
-    ``latest`` stays, for the log.
+    ``latest`` stays, for the log. ``ending`` is why the server or the client has ended it, and the detail.
     """
 
     __slots__ = (
@@ -60,6 +60,7 @@ class Page:
         "_deadline",
         "_heartbeat",
         "_is_reminded",
+        "ending",
         "latest",
         "namespace",
         "outlet",
@@ -77,6 +78,7 @@ class Page:
         self.namespace = ""
         self.session: PageSession | None = None
         self.latest: PageSession | None = None
+        self.ending: tuple[End, str] | None = None
         self._asked: list[float] = []
         rate = router.requests_per_second
         self._bucket = Bucket(rate, BURST_SECONDS * rate, opened)
@@ -177,6 +179,7 @@ class Page:
         if farewell and self.state is State.CONNECTED:
             self._send(packets.message(Type.DISCONNECT, self.namespace))
         self.state = State.ENDED
+        self.ending = (end, detail)
         self.outlet.wake_at(math.inf)
         self.outlet.close(end, detail)
 

@@ -126,7 +126,7 @@ class PageWebSocket(PageConnection, WebSocketTransport):  # type: ignore[misc]
     def _take_over(self, polling: PollingConnection) -> None:
         self.polling = None
         self.disarm()
-        page, left = polling.hand_over()
+        page, left, ending = polling.hand_over()
         self.connections.move(polling, self)
         outbound = self.outbound = SocketOutbound(self)
         self.session = page
@@ -135,6 +135,9 @@ class PageWebSocket(PageConnection, WebSocketTransport):  # type: ignore[misc]
         page.move(outbound)
         for packet, publication in left:
             outbound.put(packet, publication)
+        if ending is not None:
+            # The session ended during the test. Its former connection closes no more.
+            outbound.close(*ending)
 
 
 class PageWebSocketFactory(AnyWebSocketFactory):

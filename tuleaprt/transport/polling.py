@@ -181,8 +181,10 @@ class PollingConnection(PageConnection):
         if self._held is not None:
             self._answer(packets.NOOP)
 
-    def hand_over(self) -> tuple[Page, list[tuple[bytes, int]]]:
-        """The page, and the packets that it has not got yet. This connection is gone."""
+    def hand_over(self) -> tuple[Page, list[tuple[bytes, int]], tuple[End, str] | None]:
+        """The page, the packets that it has not got yet, and why it has ended, if it has. This connection is
+        gone.
+        """
         assert self.session is not None and self.outbound is not None
         self.let_go()
         self.disarm()
@@ -191,7 +193,7 @@ class PollingConnection(PageConnection):
         page, left = self.session, self.outbound.take_packets()
         self.connections.backpressure.forget(self.outbound)
         self.session = self.outbound = self._probe = None
-        return page, left
+        return page, left, self._end or page.ending
 
     # Called by Connection.
 

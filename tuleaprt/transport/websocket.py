@@ -47,6 +47,7 @@ CLOSE_CODES = {
     End.VIOLATION: 1002,
     End.SILENT: 1008,
     End.FLOOD: 1008,
+    End.UNANSWERED: 1008,
     End.FAULT: 1011,
     End.SHUTDOWN: 1012,
     End.SLOW: 1013,
