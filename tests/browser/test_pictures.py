@@ -31,6 +31,13 @@ STICKING_OUT = """() => {
 }"""
 
 
+ROWS_OF_THE_BAR = """(() => {
+  const middle = ({ top, bottom }) => Math.round((top + bottom) / 8);
+  const children = [...document.querySelector(".bar").children];
+  return new Set(children.map((it) => middle(it.getBoundingClientRect()))).size;
+})()"""
+
+
 TILE_AND_ROWS = """(name) => ({
   tile: Number(document.querySelector(`[data-count="${name}"] dd`).textContent),
   rows: document.querySelectorAll(`#${name} tr`).length,
@@ -125,6 +132,31 @@ async def test_the_phone(open_window: Open, folder: Path, tmp_path: Path) -> Non
     await phone.miss("#cut")
     await phone.click(card(301))
     await picture(phone, tmp_path / "phone-card.png")
+
+
+@ensure
+async def test_a_window_as_tuleaps_page_by_day_by_night_and_on_the_phone(
+    open_window: Open, folder: Path, tmp_path: Path
+) -> None:
+    desk = await open_window(MEMBER, "campaign", is_tuleaps=True, **DESK)
+    dark = await open_window(TESTER, is_tuleaps=True, **DESK, dark=True)
+    phone = await open_window(RESTRICTED, is_tuleaps=True, **PHONE)
+    bob = await open_window(TESTER, "campaign")
+    await bob.click(f"{execution(40)} .row")
+    await desk.see(f"{execution(40)} .viewers .avatar")
+    await bob.click('a[data-view="board"]')
+    await bob.press(card(303), "Shift+ArrowRight")
+    for window in (dark, phone):
+        await window.see('#log li[data-cmd="kanban_item:move"]')
+    for window in (desk, dark, phone):
+        await window.see('.protocol:has-text("polling → websocket")')
+    assert await desk.do("evaluate", expression=ROWS_OF_THE_BAR) == 1
+    await desk.click("#windows summary")
+    await picture(desk, folder / "tuleap-page.png")
+    await picture(dark, tmp_path / "tuleap-dark.png")
+    await picture(phone, tmp_path / "tuleap-phone.png")
+    await phone.click("#windows summary")
+    await picture(phone, tmp_path / "tuleap-phone-menu.png")
 
 
 async def agrees(inspector: Window) -> None:

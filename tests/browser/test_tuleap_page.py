@@ -179,3 +179,14 @@ async def test_a_group_that_is_lost_takes_its_cards_with_it(open_window: Open) -
     assert "304" not in " ".join(await tuleap.texts("#log li[data-cmd]"))
     await tuleap.click('#groups input[value="@ug_158"]')
     await tuleap.see(f"{in_column(DOING)} {card(304)}")
+
+
+@ensure
+async def test_a_session_that_an_operator_ends_stays_away(open_window: Open) -> None:
+    tuleap = await open_window(RESTRICTED, is_tuleaps=True)
+    inspector = await open_window(MEMBER)
+    await inspector.do("evaluate", expression="location.assign('inspector.html')")
+    await inspector.see('#sessions tr:has-text("José Núñez"):has-text("engine.io.4")')
+    await inspector.click('#sessions tr:has-text("José Núñez") button')
+    await tuleap.see('#state[data-state="offline"]')
+    await tuleap.see("#notice:has-text('the server has ended the connection for good')")

@@ -20,13 +20,22 @@ from tuleaprt.web.channel import BoundedRequest, Channel
 from tuleaprt.web.resource import HttpError, Leaf, not_found
 
 
-@lru_cache(maxsize=16)
+LONGEST_KNOWN_PATH = 100
+
+
 def _segments(path: bytes) -> Sequence[bytes]:
     """The segments of a path, unquoted, at least one. Each request asks three times, and most have the same
-    path.
+    short path.
     """
+    return _known_segments(path) if len(path) <= LONGEST_KNOWN_PATH else _split(path)
+
+
+def _split(path: bytes) -> Sequence[bytes]:
     _, *segments = path.split(b"/") if path.startswith(b"/") else (b"", b"")
     return tuple(unquote_to_bytes(segment) for segment in segments)
+
+
+_known_segments = lru_cache(maxsize=16)(_split)
 
 
 class BoundedSite(HTTPFactory):
