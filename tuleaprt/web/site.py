@@ -19,7 +19,6 @@ from tuleaprt.transport.request_headers import Host
 from tuleaprt.web.channel import BoundedRequest, Channel
 from tuleaprt.web.resource import HttpError, Leaf, not_found
 
-
 LONGEST_KNOWN_PATH = 100
 
 
