@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,8 +58,13 @@ def arguments() -> argparse.Namespace:
 def starter(peer: Router | None, folder: Path) -> Start:
     certificate = self_signed(folder)
 
-    def start(core: int | None, is_tls: bool) -> AbstractContextManager[Started]:
-        return Peer(peer, core) if peer else Server(core, certificate if is_tls else None)
+    names = count()
+
+    def start(core: int | None, is_tls: bool, in_a_file: bool) -> AbstractContextManager[Started]:
+        if peer is not None:
+            return Peer(peer, core)
+        url = {"TULEAPRT_JOURNAL__URL": f"sqlite://{folder}/{next(names)}.db"} if in_a_file else {}
+        return Server(core, certificate if is_tls else None, options=url)
 
     return start
 
@@ -78,8 +84,8 @@ def measure(given: argparse.Namespace, peer: Router | None, folder: Path, cores:
     bench = Bench(build(folder), cores, starter(peer, folder))
     order = [it for it in ORDER if not peer or it not in OURS]
     passes, growth = [], []
-    for count in range(3 if given.full else 1):
-        print(f"pass {count + 1}", file=sys.stderr)
+    for number in range(3 if given.full else 1):
+        print(f"pass {number + 1}", file=sys.stderr)
         passes.append(run(bench, given.seconds, order))
     if given.full:
         print("growth", file=sys.stderr)

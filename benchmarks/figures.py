@@ -8,6 +8,8 @@ from load import Result
 
 POSTS_PER_SECOND = 20
 POLLERS = 200
+POSTERS = 8
+"""How many posts are in progress at a time."""
 PACES = {"pages pace": POSTS_PER_SECOND, "pages pace 5000": 5, "pollers pace": 10}
 """Posts a second to pages: as many as to WAMP's subscribers, or as many as take less than half of a core."""
 GOAL_POSTS, GOAL_POSTS_YARD = 4000, 23_500
@@ -101,6 +103,17 @@ def _posts(found: Results) -> Iterator[Figure]:
     yield Figure("posts_cpu", "  per second of CPU", rates[0], "1/s", rates[1], at_least=least)
     nobody, yard_nobody = found["nobody"][0].post_us, found["yard nobody"][0].post_us
     yield Figure("cpu_post", "POST with no subscriber: CPU", nobody, "µs", yard_nobody, at_most=120)
+    if "nobody journal" in found:
+        durable = found["nobody journal"][0]
+        more = durable.post_us - nobody
+        yield Figure("cpu_post_journal", "  more with the journal in SQLite: CPU", more, "µs", at_most=60)
+        for step, what in (("nobody", "memory"), ("nobody journal", "SQLite")):
+            # There are always as many posts in progress, so an answer takes this long in the mean.
+            taken = POSTERS * found[step][0].seconds / found[step][0].posts * 1e3
+            name = f"answer_{what.lower()}"
+            yield Figure(
+                name, f"  {POSTERS} posts at a time, journal in {what}: mean to the answer", taken, "ms"
+            )
 
 
 def _latencies(found: Results) -> Iterator[Figure]:

@@ -28,7 +28,8 @@ SETTLE_SECONDS = 0.3
 class Plan:
     """One load. ``posters`` posts are in progress at a time, or ``rate`` posts a second go to each board.
 
-    ``event_bytes`` is about the length of an event with the head of its frame.
+    ``journal``: the server keeps its journal in a file. ``event_bytes`` is about the length of an event with
+    the head of its frame.
     """
 
     browsers: Sequence[Browser] = field(repr=False)
@@ -37,6 +38,7 @@ class Plan:
     rate: int = 0
     event_bytes: int = FRAME_BYTES
     tls: bool = False
+    journal: bool = False
     warm: float = 0.7
     seconds: float
 
@@ -148,8 +150,8 @@ class Started(Protocol):
     def router(self) -> Router: ...
 
 
-Start = Callable[[int | None, bool], AbstractContextManager[Started]]
-"""Starts a router on a core, with or without TLS."""
+Start = Callable[[int | None, bool, bool], AbstractContextManager[Started]]
+"""Starts the server on a core, with TLS or not, and with its journal in a file or not."""
 
 
 class Bench:
@@ -161,7 +163,7 @@ class Bench:
         self._start = start
 
     def server(self, plan: Plan) -> Result:
-        with self._start(self._cores[0], plan.tls) as server:
+        with self._start(self._cores[0], plan.tls, plan.journal) as server:
             door, publisher = server.router.websocket, server.router.publisher
             lines = [it.line(number, door) for number, it in enumerate(plan.browsers)]
             post = request(publisher, plan.event_bytes)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from itertools import cycle, islice
 
-from figures import PACES, POLLERS, POSTS_PER_SECOND, Results
+from figures import PACES, POLLERS, POSTERS, POSTS_PER_SECOND, Results
 from load import Bench, Plan, Result
 from router import CBOR, GROUPS, JSON, MSGPACK, POLLING, SOCKETIO, Browser
 
@@ -15,9 +15,18 @@ PACE_LENGTH = 2.5
 ORDER = (
     *("yard 1000", "1000", "pages 1000", "tls", "serializers", "groups", "pages 1000", "1000", "yard 1000"),
     *("yard 5000", "pages 5000", "5000", "pages 5000", "yard 5000", "boards", "yard boards"),
-    *("nobody", "yard nobody", "pace", "pages pace", "pages pace 5000", "pollers", "pollers pace"),
+    *(
+        "nobody journal",
+        "nobody",
+        "yard nobody",
+        "pace",
+        "pages pace",
+        "pages pace 5000",
+        "pollers",
+        "pollers pace",
+    ),
 )
-OURS = ("tls", "groups", "pages 1000", "pages 5000", "pollers", *PACES)
+OURS = ("tls", "groups", "nobody journal", "pages 1000", "pages 5000", "pollers", *PACES)
 """Loads that peers do not have: other groups, endpoints by their own file, and pages of Tuleap."""
 
 
@@ -43,7 +52,8 @@ def plans(seconds: float) -> dict[str, Plan]:
         "groups": Plan(browsers=crowd_in_groups(1000, 1000), seconds=seconds),
         "5000": Plan(browsers=crowd(5000), seconds=seconds),
         "boards": Plan(browsers=crowd_on_boards(1000), boards=1000, posters=8, seconds=seconds),
-        "nobody": Plan(browsers=[], boards=8, posters=8, seconds=seconds),
+        "nobody": Plan(browsers=[], boards=8, posters=POSTERS, seconds=seconds),
+        "nobody journal": Plan(browsers=[], boards=8, posters=POSTERS, journal=True, seconds=seconds),
         "pace": Plan(
             browsers=[*crowd(1000), *[Browser(board=1)] * 5],
             boards=2,

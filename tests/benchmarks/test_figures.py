@@ -60,6 +60,17 @@ def test_the_table_has_ratios_to_what_was_measured_beside() -> None:
     assert found["posts_cpu"].at_least == pytest.approx(200 * 4000 / 23_500)
 
 
+def test_the_journal_in_a_file_is_compared_with_memory_in_the_same_pass() -> None:
+    found = results()
+    found["nobody journal"] = [result(cpu=5, posts=200)]
+    figure = by_name(list(figures(found)))
+    # 5 s for 200 posts, where 400 take 4 s.
+    assert figure["cpu_post_journal"].value == pytest.approx(15_000)
+    assert figure["cpu_post_journal"].goal == "≤ 60"
+    assert figure["answer_memory"].value == pytest.approx(80)
+    assert figure["answer_sqlite"].value == pytest.approx(160)
+
+
 def test_pages_are_compared_with_wamp_in_the_same_pass() -> None:
     found = by_name(list(figures(results())))
     assert found["ratio_pages_1000"].value == pytest.approx(1)

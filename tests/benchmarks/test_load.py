@@ -37,7 +37,7 @@ PACED = Plan(browsers=[Browser()], rate=20, warm=0, seconds=0.5)
 def start(tmp_path: Path) -> Start:
     certificate = self_signed(tmp_path)
 
-    def start(core: int | None, is_tls: bool) -> AbstractContextManager[Started]:
+    def start(core: int | None, is_tls: bool, in_a_file: bool) -> AbstractContextManager[Started]:
         return Server(core, certificate if is_tls else None)
 
     return start
