@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from connection import TRY_LATER, Connection, Gone
-from crowd import STAGE, Crowd, Window
+from crowd import STAGE, AnyConnection, Crowd, Window
+from page import PageConnection
 from poster import LARGE, Poster
 
 REFRESH = "org.tuleap.session.refresh"
@@ -15,7 +16,7 @@ STALE_SECONDS, SHORT_LIFE = 60, (1.0, 3.0)
 MOST_UNREAD = 12 << 20
 """The kernel takes up to 4 MiB at one end of a connection and 6 at the other before the server keeps any."""
 LARGE_PAUSE, NOTICE_SECONDS = 0.02, 20
-Action = Callable[[Window, Connection], Awaitable[None]]
+Action = Callable[[Window, AnyConnection], Awaitable[None]]
 
 
 class Churn:
@@ -65,24 +66,27 @@ class Churn:
         finally:
             window.is_busy = False
 
-    async def _leave(self, window: Window, connection: Connection) -> None:
+    async def _leave(self, window: Window, connection: AnyConnection) -> None:
         connection.leave()
 
-    async def _reset(self, window: Window, connection: Connection) -> None:
-        connection.reset()
+    async def _reset(self, window: Window, connection: AnyConnection) -> None:
+        if isinstance(connection, PageConnection) and self._random.random() < 0.5:
+            connection.close()
+        else:
+            connection.reset()
 
-    async def _expire(self, window: Window, connection: Connection) -> None:
+    async def _expire(self, window: Window, connection: AnyConnection) -> None:
         """The next session has a token that expires soon."""
         window.life = self._random.uniform(*SHORT_LIFE)
         connection.leave()
 
-    async def _resubscribe(self, window: Window, connection: Connection) -> None:
+    async def _resubscribe(self, window: Window, connection: AnyConnection) -> None:
         board = self._random.choice(list(connection.boards.values()))
         await connection.unsubscribe(board)
         await asyncio.sleep(self._random.random())
         await connection.subscribe(board)
 
-    async def _refresh(self, window: Window, connection: Connection) -> None:
+    async def _refresh(self, window: Window, connection: AnyConnection) -> None:
         """A token with other groups: some are lost, some gained."""
         user, world = window.user, self._world
         if user.is_changing:
@@ -99,7 +103,7 @@ class Churn:
         finally:
             user.is_changing = False
 
-    async def _stale(self, window: Window, connection: Connection) -> None:
+    async def _stale(self, window: Window, connection: AnyConnection) -> None:
         """A token with other groups that expires before another one that was shown. Nothing changes."""
         user, end = window.user, time.time() + STALE_SECONDS
         if len(user.groups.now) == 1 and connection.shown < user.end:
@@ -113,7 +117,7 @@ class Churn:
         if not ready:
             return
         window = self._random.choice(ready)
-        assert window.connection is not None
+        assert isinstance(window.connection, Connection)
         window.is_busy = True
         try:
             await self._stall(window, window.connection)

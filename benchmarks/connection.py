@@ -33,7 +33,7 @@ class Crowd(Protocol):
 
     port: int
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> object:
         """Run it to its end."""
 
 

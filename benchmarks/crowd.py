@@ -8,7 +8,8 @@ from typing import Any
 
 import jwt
 from connection import RESTART, Connection, Gone, Refused
-from expected import Groups, Past, Reader, User, World
+from expected import Groups, Listening, Past, Reader, User, World
+from page import NOTHING_MORE, PageConnection, Transport, exchange
 
 AT_A_TIME = 32
 """Connections that are opened at once: fewer than Twisted's backlog of 50, above which Linux drops a SYN for
@@ -23,6 +24,13 @@ HALL, STAGE, FIRST_BOARD = 1, 2, 10
 """The board with many windows, the one with large posts, and the first of those with a hundred windows each.
 """
 TRANSIENT = {503}
+PAGES = 3
+"""One window of so many is a page over socket.io."""
+TRANSPORTS = {Transport.UPGRADE: 50, Transport.WEBSOCKET: 30, Transport.POLLING: 20}
+REACH, REACH_ON_A_BOARD = 1 << 18, 1 << 16
+"""The history certainly reaches back over this many bytes, and a replay may have so many."""
+LIVE = "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+AnyConnection = Connection | PageConnection
 STARTING = "starting"
 
 
@@ -46,7 +54,7 @@ class Window:
         self.user = user
         self.uuid = f"window-{number}"
         self.reader = Reader(crowd.world, number, user, boards)
-        self.connection: Connection | None = None
+        self.connection: AnyConnection | None = None
         self.is_busy = False
         self.life: float | None = None
         self._shown = ""
@@ -64,8 +72,17 @@ class Window:
             pause = PAUSE_SECONDS if is_open else min(pause * 2, LONGEST_PAUSE)
             if is_open and self.connection is not None:
                 await self.connection.ended
-                self._check_the_end(self.connection)
+                self.check_the_end(self.connection)
+            await self.be_away()
             await asyncio.sleep(pause * (0.5 + self.crowd.random.random()))
+
+    async def connect(self, parting: str) -> AnyConnection:
+        loop = asyncio.get_running_loop()
+        _, it = await loop.create_connection(lambda: Connection(self, parting), "127.0.0.1", self.crowd.port)
+        return it
+
+    async def be_away(self) -> None:
+        """The connection has ended, or could not be opened."""
 
     async def _open(self) -> bool:
         crowd = self.crowd
@@ -94,7 +111,7 @@ class Window:
                 return True
             return False
 
-    def _check_the_end(self, it: Connection) -> None:
+    def check_the_end(self, it: AnyConnection) -> None:
         ends = {
             "clean": it.goodbye == "wamp.close.goodbye_and_out" and it.code == 1000,
             "expired": it.goodbye == "org.tuleap.error.token_expired" and it.code == 1000,
@@ -107,7 +124,7 @@ class Window:
             self.crowd.world.fault("ended", f"{self.reader}: {how}")
         self.crowd.world.counts[f"ended {it.parting}"] += 1
 
-    def ticket_to_show(self, connection: Connection) -> str:
+    def ticket_to_show(self, connection: AnyConnection) -> str:
         now, user = time.time(), self.user
         if self.life is None:
             if user.end < now + TICKET_SECONDS / 10:
@@ -129,12 +146,87 @@ class Window:
                 groups.become(groups.now[-1:], self.crowd.world.next_moment())
 
 
-class Crowd:
-    """All windows. ``is_restarting`` is "", the signal that stops the server, or STARTING."""
+class PageWindow(Window):
+    """A window that is a page over socket.io. ``absent_since`` is when it lost its subscription: the life of
+    the server, the moment, and the weight of all posts before. None: it has one, or was never subscribed.
+    """
 
-    def __init__(self, world: World, key: str, port: int, random: Random) -> None:
+    def __init__(self, crowd: "Crowd", number: int, user: Person, board: int) -> None:
+        super().__init__(crowd, number, user, (board,))
+        self.board = board
+        self.how = crowd.random.choices(list(TRANSPORTS), list(TRANSPORTS.values()))[0]
+        self.port = crowd.random.choice((crowd.port, crowd.private))
+        self.is_loaded = False
+        self.absent_since: tuple[int, int, int] | None = None
+
+    async def connect(self, parting: str) -> AnyConnection:
+        return PageConnection(self, parting, is_silent=self.is_loaded)
+
+    async def be_away(self) -> None:
+        it = self.connection
+        if it is not None and it.parting == "clean":
+            # The page that is loaded next has nothing of this one.
+            self.reader.gone()
+            self.is_loaded = False
+            self.absent_since = None
+        elif self.is_loaded:
+            self.expired()
+            life = self.crowd.life
+            if self.crowd.is_restarting:
+                # The history is lost.
+                self.reader.gone()
+            elif await self.crowd.is_noticed() and life == self.crowd.life:
+                # From now on, everything is replayed.
+                self.reader.become(Listening.YES, self.board)
+
+    def expired(self) -> None:
+        if self.absent_since is None and self.is_loaded:
+            world, life = self.crowd.world, self.crowd.life - bool(self.crowd.is_restarting)
+            self.absent_since = (life, world.moment, world.weight)
+
+    def subscribes(self) -> None:
+        crowd, reader = self.crowd, self.reader
+        self.is_loaded = True
+        if self.absent_since is None:
+            if reader.listening[self.board].now is Listening.NO:
+                reader.become(Listening.PERHAPS, self.board)
+            return
+        (life, moment, weight), self.absent_since = self.absent_since, None
+        if life != crowd.life:
+            crowd.world.counts["forgotten"] += 1
+            reader.become(Listening.NO, self.board)
+            reader.become(Listening.PERHAPS, self.board)
+        elif (
+            crowd.world.weight - weight > REACH
+            or crowd.world.weight_on(self.board, moment) > REACH_ON_A_BOARD
+        ):
+            crowd.world.counts["too far"] += 1
+            reader.become(Listening.PERHAPS, self.board)
+        else:
+            crowd.world.counts["resumed"] += 1
+
+    def check_the_end(self, it: AnyConnection) -> None:
+        assert isinstance(it, PageConnection)
+        ends = {
+            "SIGTERM": it.code == RESTART or not it.is_on_websocket,
+            # The page would stay away for good.
+            "clean": True,
+        }
+        if not it.parting or it.goodbye == "41" or not ends.get(it.parting, True):
+            how = f"{it.parting or 'by the server'}, close code {it.code}, packet {it.goodbye or 'none'}"
+            self.crowd.world.fault("ended", f"{self.reader}, a page by {self.how.value}: {how}")
+        self.crowd.world.counts[f"ended {it.parting}"] += 1
+
+
+class Crowd:
+    """All windows. ``life`` counts the starts of the server. ``is_restarting`` is "", the signal that stops
+    the server, or STARTING.
+    """
+
+    def __init__(self, world: World, key: str, ports: tuple[int, int], random: Random) -> None:
         self.world = world
-        self.port = port
+        self.port, self.private = ports
+        self.life = 0
         self.random = random
         self.entrance = asyncio.Semaphore(AT_A_TIME)
         self.is_restarting = ""
@@ -147,13 +239,16 @@ class Crowd:
         self._key = key
         self._sets = [frozenset(it for it in GROUPS if random.random() < IN_GROUP) for _ in range(GROUP_SETS)]
         self._on: dict[int, list[Window]] = {}
-        self._connections: set[Connection] = set()
+        self._connections: set[AnyConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def populate(self, count: int) -> None:
-        """A fifth of the windows are second ones of a user; a tenth are on the hall's board, too."""
+        """A fifth of the windows are second ones of a user; a tenth are on the hall's board, too. A third are
+        pages, which have one board.
+        """
         boards = max(3, count // 100)
         stage = max(6, count // 500)
+        pages = set(self.random.sample(range(stage, count), count // PAGES))
         for number in range(count):
             if number % 5 == 4:
                 user = self.windows[-1].user
@@ -162,7 +257,10 @@ class Crowd:
                 self.renew(user, user.groups.now[0])
             board = STAGE if number < stage else FIRST_BOARD + number % boards
             also = (HALL,) if number % 10 == 0 else ()
-            self.windows.append(Window(self, number, user, (board, *also)))
+            if number in pages:
+                self.windows.append(PageWindow(self, number, user, (*also, board)[0]))
+            else:
+                self.windows.append(Window(self, number, user, (board, *also)))
         self.boards = list(range(FIRST_BOARD, FIRST_BOARD + boards))
         self.stage = self.windows[:stage]
         for window in self.windows:
@@ -188,21 +286,33 @@ class Crowd:
         claims = {"data": {"user_id": user, "user_rights": names}, "exp": end}
         return jwt.encode(claims, self._key, algorithm="HS512")
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it beside the rest. An error of it ends the soak."""
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it beside the rest. An error of it is a fault."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
+
+    async def is_noticed(self) -> bool:
+        """Wait until the server has read what was sent before. False: it is down.
+
+        It reads from all connections in turn, so it has done so before its second answer.
+        """
+        try:
+            for _ in range(2):
+                await exchange(await asyncio.open_connection("127.0.0.1", self.private), LIVE)
+        except NOTHING_MORE:
+            return False
+        return not self.is_restarting
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.world.fault("broken", f"the soak itself: {error!r}")
 
-    async def connect(self, window: Window) -> Connection:
-        loop = asyncio.get_running_loop()
+    async def connect(self, window: Window) -> AnyConnection:
         parting = "midway" if self.is_restarting and self.is_restarting != STARTING else ""
-        _, it = await loop.create_connection(lambda: Connection(window, parting), "127.0.0.1", self.port)
+        it = await window.connect(parting)
         self._connections.add(it)
         it.ended.add_done_callback(lambda _: self._connections.discard(it))
         return it
@@ -210,6 +320,7 @@ class Crowd:
     def stopping(self, signal: str) -> None:
         """The server is being stopped by this signal, so all connections will end."""
         self.is_restarting = signal
+        self.life += 1
         for it in self._connections:
             # Nothing is expected of connections that are opening or ending.
             it.parting = signal if it.opened.done() and not it.parting else "midway"

@@ -16,12 +16,14 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 Groups = frozenset[int]
 SHOWN_FAULTS = 20
+SLOT_BYTES = 4096
+"""More than the server's history counts for a post without its text."""
 
 
 class Listening(Enum):
     NO = "not subscribed"
-    PERHAPS = "subscribing, unsubscribing, or not reading"
-    YES = "subscribed"
+    PERHAPS = "subscribing, unsubscribing, not reading, or away from too much"
+    YES = "subscribed, or away and to be told later"
 
 
 class Past(Generic[T]):
@@ -93,6 +95,10 @@ class World:
     """The newest post that was answered 200. A later request is answered after its events."""
     posts: dict[int, Post] = field(default_factory=dict)
     boards: dict[int, list[Post]] = field(default_factory=dict)
+    beacons: dict[int, int] = field(default_factory=dict)
+    """The newest post on each board that all users receive."""
+    weight: int = 0
+    """The bytes of all posts so far, with SLOT_BYTES for each."""
     counts: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     fault_texts: list[str] = field(default_factory=list)
@@ -113,7 +119,12 @@ class World:
             sent=self.next_moment(),
         )
         self.boards.setdefault(board, []).append(post)
+        self.weight += size + SLOT_BYTES
         return post
+
+    def weight_on(self, board: int, since: float) -> int:
+        """The bytes of the posts on a board since a moment."""
+        return sum(it.size + SLOT_BYTES for it in self.boards.get(board, ()) if it.sent >= since)
 
     def was_answered(self, post: Post) -> None:
         post.answered = self.next_moment()
@@ -155,6 +166,12 @@ class Reader:
             self.become(Listening.NO, board)
             self._next[board] = len(self.world.boards.get(board, ()))
         self.last = 0
+
+    def away(self) -> None:
+        """The connection of a page has ended. Events in transit may be lost, or come later."""
+        for board, listening in self.listening.items():
+            if listening.now is not Listening.NO:
+                self.become(Listening.PERHAPS, board)
 
     def got(self, number: int, board: int, size: int, ends_at: float) -> None:
         """An event has arrived on the subscription to this board, in a session that ends at ``ends_at``."""

@@ -92,6 +92,12 @@ class Poster:
         }
         await self._send(post, msgspec.json.encode(body))
 
+    async def beacons(self) -> None:
+        """Post to each board what all users receive. Call it with the lock."""
+        for board in (HALL, STAGE, *self._crowd.boards):
+            await self.post(board, 0, everybody=True)
+            self._world.beacons[board] = self._world.answered
+
     async def metric(self, name: str) -> float:
         """The sum of the samples whose names begin so."""
         _, text = await self.request("GET", "/metrics", b"")

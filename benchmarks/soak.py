@@ -38,6 +38,8 @@ OPTIONS = {
     "TULEAPRT_HISTORY__BYTES": str(1 << 20),
     # So that slow subscribers are noticed early.
     "TULEAPRT_LIMITS__MAX_OUTBOX": str(1 << 18),
+    # A page that has connected again is asked for a token this soon.
+    "TULEAPRT_SOCKETIO__REMINDER": "0.1",
 }
 STOP_SECONDS, SETTLE_SECONDS = 60, 20
 EXIT_CODES = {signal.SIGTERM: 0, signal.SIGKILL: -signal.SIGKILL}
@@ -68,7 +70,7 @@ class Soak:
         self.took = 0.0
         self._plan = plan
         self._server = server
-        self._crowd = Crowd(self.world, server.key, server.ports[0], random)
+        self._crowd = Crowd(self.world, server.key, server.ports, random)
         self._poster = Poster(self._crowd, server.ports[1], POSTS_PER_SECOND)
         self._churn = Churn(self._crowd, self._poster, max(5, plan.clients / HAPPENINGS))
         self._patience = 60 + plan.clients / 50
@@ -132,6 +134,7 @@ class Soak:
         self._churn.is_held = True
         await self._until_all_are_in()
         async with self._poster.lock:
+            await self._poster.beacons()
             await self._barriers()
             for _ in range(SURPLUS):
                 await self._refused()

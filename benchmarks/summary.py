@@ -80,6 +80,12 @@ def _done(world: World, took: float) -> Iterator[tuple[str, str]]:
         f"{it['refresh']:,} tickets with other groups, {it['stale']:,} with older ones, "
         f"{it['resubscribe']:,} subscriptions anew",
     )
+    yield (
+        "pages",
+        f"{it['resumed']:,} were told what they had missed, {it['too far']:,} were away for too much, "
+        f"{it['forgotten']:,} lost the history by a restart; {it['upgrades']:,} upgrades, "
+        f"{it['error-jwt']:,} asked for a token",
+    )
     yield "slow readers", f"{it['slow']} cut off, of whom {it['told 1013']} were told 1013"
     yield "503", f"{it['refused 503']:,} on the way back, {it['too many']} in excess"
     yield "posts", f"{it['posts']:,}, {it['posts'] / took:,.1f} a second"

@@ -268,6 +268,18 @@ def test_a_page_may_upgrade_before_it_subscribes(server: Server, poller: Poller)
     socket.lose()
 
 
+def test_a_page_may_upgrade_when_the_server_is_full(server: Server, joined: Poller) -> None:
+    server.connections.max_connections = 1
+    socket = PageSocket(server, joined.sid)
+    socket.say_packet("2probe")
+    socket.say_packet("5")
+    assert server.sizes() == (1, 1, 1)
+    unknown = PageSocket(server, "unknown")
+    assert unknown.head.startswith("HTTP/1.1 400")
+    unknown.lose()
+    socket.lose()
+
+
 def test_while_a_websocket_is_tested_a_get_is_answered_soon(server: Server, joined: Poller) -> None:
     socket = PageSocket(server, joined.sid)
     socket.say_packet("2probe")

@@ -86,6 +86,9 @@ class PageWebSocket(PageConnection, WebSocketTransport):  # type: ignore[misc]
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, "no session that can be upgraded")
         self.polling = polling
 
+    def is_one_more(self, request: ConnectionRequest) -> bool:
+        return "sid" not in request.params
+
     def onOpen(self) -> None:
         if self.polling is not None:
             self.wake_at(self.opened_at + self.pages.open_timeout)

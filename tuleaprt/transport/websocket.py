@@ -73,6 +73,10 @@ class WebSocketTransport(Connection, ServerProtocol):  # type: ignore[misc]
         """
         raise NotImplementedError
 
+    def is_one_more(self, request: ConnectionRequest) -> bool:
+        """Whether the handshake is for another client, and not for one that is connected already."""
+        return True
+
     def connectionMade(self) -> None:
         try:
             super().connectionMade()
@@ -221,7 +225,7 @@ class WebSocketTransport(Connection, ServerProtocol):  # type: ignore[misc]
         """
         if self.connections.is_shut_down:
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "this server is shutting down")
-        if self.connections.is_full:
+        if self.connections.is_full and self.is_one_more(request):
             raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, "too many are connected")
         if request.path != self.factory.served:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "not found")
