@@ -65,7 +65,9 @@ def test_pages_answer_the_pings_of_their_server(program: Path) -> None:
     """Otherwise the server ends them after two seconds."""
     options = {"TULEAPRT_WEBSOCKET__PING_INTERVAL": "1", "TULEAPRT_WEBSOCKET__PING_TIMEOUT": "1"}
     plan = dataclasses.replace(PAGES, rate=5, seconds=4)
-    found = Bench(program, (None, None), lambda core, tls, journal: Server(core, options=options)).server(plan)
+    found = Bench(program, (None, None), lambda core, tls, journal: Server(core, options=options)).server(
+        plan
+    )
     assert (found.posts, found.deliveries) == (40, 80)
 
 
