@@ -94,51 +94,62 @@ class _Window:
             await patiently(came, f"an event {cmd}")
 
 
-class Node:
-    """One Node process with any number of autobahn-js connections."""
+class Script:
+    """A Node process that takes commands and says what happens, each as a line of JSON."""
 
-    def __init__(self, **environment: str) -> None:
-        self._ids = count(1)
+    def __init__(self, program: str, **environment: str) -> None:
+        self.ids = count(1)
         self._pending: dict[int, Deferred[Any]] = {}
-        self._clients: dict[int, JsClient] = {}
-        self.process = Process.start(
-            ["/usr/bin/env", "node", "tests/end_to_end/autobahn_js.mjs"], environment
-        )
+        self.process = Process.start(["/usr/bin/env", "node", program], environment)
         self.process.line = self._line  # type: ignore[method-assign]
 
-    def client(self, url: str) -> "JsClient":
-        client = JsClient(self, url, next(self._ids))
-        self._clients[client.id] = client
-        return client
-
     async def command(self, command: str, **arguments: Any) -> Any:
-        id = next(self._ids)
+        id = next(self.ids)
         pending = self._pending[id] = Deferred()
         line = json.dumps({"id": id, "command": command, **arguments}) + "\n"
         self.process.transport.write(line.encode())
         return await patiently(pending, f"Node to {command}")
+
+    def happened(self, report: dict[str, Any]) -> None:
+        """The script reports something that no command has asked for."""
+        raise NotImplementedError
 
     def _line(self, line: str) -> None:
         self.process.lines.append(line)
         if not line.startswith("{"):
             return
         message = json.loads(line)
-        if "id" in message:
-            pending = self._pending.pop(message["id"])
-            if "error" in message:
-                pending.errback(WampError(message["error"]))
-            else:
-                pending.callback(message["result"])
-        elif "event" in message:
-            self._clients[message["client"]].got(message["event"])
-        elif "reopened" in message:
-            self._clients[message["client"]].reopened.callback(None)
-        elif "revoked" in message:
-            self._clients[message["client"]].revoked.append((message["revoked"], message["reason"]))
+        if "id" not in message:
+            self.happened(message)
+        elif "error" in message:
+            self._pending.pop(message["id"]).errback(WampError(message["error"]))
         else:
-            client = self._clients[message["client"]]
-            client.cleanly = message["closed"] == "closed"
-            client.closed.callback(message["reason"] or message["closed"])
+            self._pending.pop(message["id"]).callback(message["result"])
+
+
+class Node(Script):
+    """One Node process with any number of autobahn-js connections."""
+
+    def __init__(self, **environment: str) -> None:
+        super().__init__("tests/end_to_end/autobahn_js.mjs", **environment)
+        self._clients: dict[int, JsClient] = {}
+
+    def client(self, url: str) -> "JsClient":
+        client = JsClient(self, url, next(self.ids))
+        self._clients[client.id] = client
+        return client
+
+    def happened(self, report: dict[str, Any]) -> None:
+        client = self._clients[report["client"]]
+        if "event" in report:
+            client.got(report["event"])
+        elif "reopened" in report:
+            client.reopened.callback(None)
+        elif "revoked" in report:
+            client.revoked.append((report["revoked"], report["reason"]))
+        else:
+            client.cleanly = report["closed"] == "closed"
+            client.closed.callback(report["reason"] or report["closed"])
 
 
 class JsClient(_Window):

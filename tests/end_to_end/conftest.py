@@ -9,6 +9,7 @@ from twisted.internet.defer import ensureDeferred
 
 from tests.end_to_end.clients import Client, Node, PythonClient
 from tests.end_to_end.server import Server
+from tests.end_to_end.tuleap_pages import Pages
 from tests.fakes import KANBAN, ticket
 
 
@@ -39,6 +40,13 @@ def node() -> Iterator[Node]:
     node = Node()
     yield node
     pytest_twisted.blockon(ensureDeferred(node.process.stop("KILL")))
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[Pages]:
+    pages = Pages()
+    yield pages
+    pytest_twisted.blockon(ensureDeferred(pages.process.stop("KILL")))
 
 
 @pytest.fixture(params=["autobahn-js", "autobahn-python"])

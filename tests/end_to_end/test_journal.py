@@ -4,13 +4,12 @@ import json
 import random
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import ensureDeferred
 
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import TWISTD, Process
@@ -55,13 +54,6 @@ async def durable(tmp_path: Path) -> AsyncIterator[Durable]:
     await durable.end("KILL")
 
 
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    pages = Pages()
-    yield pages
-    pytest_twisted.blockon(ensureDeferred(pages.process.stop("KILL")))
-
-
 async def opened(server: Server, topic: str = KANBAN, uuid: str = "u") -> tuple[PythonClient, int]:
     window = PythonClient(server.url)
     await window.open(ticket(102), uuid)
@@ -72,6 +64,18 @@ async def missed(window: PythonClient, subscription: int, after: int) -> tuple[l
     """The data of what came after, and whether the position is lost."""
     result = await window.call(GET_EVENTS, subscription, after_publication=after)
     return [it["kwargs"]["data"] for it in result.args], bool(result.kwargs["position_lost"])
+
+
+OPENED = body(
+    cmd="testmanagement_user:presence",
+    room_id="testmanagement_9",
+    sender_user_id=102,
+    sender_uuid="u-viewer",
+    data={
+        "presence": {"execution_id": 39, "remove_from": "", "uuid": "u-viewer", "user": {"id": 102}},
+    },
+)
+"""The window ``u-viewer`` opens an execution."""
 
 
 def edit(data: object) -> dict[str, Any]:
@@ -99,16 +103,7 @@ async def test_a_window_gets_what_was_answered_before_the_end_of_the_process(
 @ensure
 async def test_presence_podium_and_revocations_outlive_a_kill(durable: Durable) -> None:
     window, _ = await opened(durable.server, CAMPAIGN, "u-viewer")
-    presence = {"execution_id": 39, "remove_from": "", "uuid": "u-viewer", "user": {"id": 102}}
-    await durable.server.post(
-        body(
-            cmd="testmanagement_user:presence",
-            room_id="testmanagement_9",
-            sender_user_id=102,
-            sender_uuid="u-viewer",
-            data={"presence": presence},
-        )
-    )
+    await durable.server.post(OPENED)
     await durable.server.post(
         json.loads(wire("testmanagement_execution_update")) | {"room_id": "testmanagement_9"}
     )
@@ -133,16 +128,7 @@ async def test_presence_podium_and_revocations_outlive_a_kill(durable: Durable) 
 @ensure
 async def test_a_viewer_that_does_not_come_back_leaves_after_the_grace(durable: Durable) -> None:
     window, _ = await opened(durable.server, CAMPAIGN, "u-viewer")
-    presence = {"execution_id": 39, "remove_from": "", "uuid": "u-viewer", "user": {"id": 102}}
-    await durable.server.post(
-        body(
-            cmd="testmanagement_user:presence",
-            room_id="testmanagement_9",
-            sender_user_id=102,
-            sender_uuid="u-viewer",
-            data={"presence": presence},
-        )
-    )
+    await durable.server.post(OPENED)
     assert (await window.call(PRESENCES, 9)).args != [{}]
     await durable.end("KILL")
     server = await durable.start(TULEAPRT_PRESENCE__GRACE="0.2")

@@ -1,11 +1,10 @@
 """Tuleap's pages through nginx, with the location that Tuleap's own file has for its Node server."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import ensureDeferred
 
 from tests.end_to_end.server import Server
 from tests.end_to_end.test_nginx import Nginx
@@ -28,13 +27,6 @@ location /local-socket.io {{
     proxy_set_header Host $host;
 }}
 """
-
-
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    pages = Pages()
-    yield pages
-    pytest_twisted.blockon(ensureDeferred(pages.process.stop("KILL")))
 
 
 @pytest_twisted.async_yield_fixture(scope="module")

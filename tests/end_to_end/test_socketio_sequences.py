@@ -1,7 +1,7 @@
 """The fixtures through npm's socket.io-client: sessions, presence and rights."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
@@ -138,13 +138,6 @@ def is_end(report: dict[str, Any]) -> bool:
 class LivePagePlayer(PagePlayer):
     def _token(self, spoken: dict[str, Any]) -> str:
         return super()._token(spoken | {"user_rights": [*spoken["user_rights"], EVERYONE]})
-
-
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    pages = Pages()
-    yield pages
-    pytest_twisted.blockon(ensureDeferred(pages.process.stop("KILL")))
 
 
 @pytest_twisted.async_yield_fixture(scope="module")

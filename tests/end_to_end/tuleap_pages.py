@@ -1,13 +1,12 @@
 """Tuleap's pages on npm's socket.io-client, in one Node process."""
 
-import json
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.end_to_end.processes import Process, patiently
+from tests.end_to_end.clients import Script
+from tests.end_to_end.processes import patiently
 
 KANBAN_PAGE, CAMPAIGN_PAGE = "/", "/testmanagement"
 NEWEST = "4.8"
@@ -16,43 +15,22 @@ BOTH = ["polling", "websocket"]
 """The library's default order: it begins with polling and upgrades."""
 
 
-class Pages:
+class Pages(Script):
     """One Node process with any number of pages."""
 
     def __init__(self) -> None:
-        self._ids = count(1)
-        self._pending: dict[int, Deferred[Any]] = {}
+        super().__init__("tests/end_to_end/socketio_js.mjs")
         self._pages: dict[int, TuleapPage] = {}
-        self.process = Process.start(["/usr/bin/env", "node", "tests/end_to_end/socketio_js.mjs"], {})
-        self.process.line = self._line  # type: ignore[method-assign]
 
     def page(
         self, url: str, namespace: str = KANBAN_PAGE, version: str = NEWEST, **options: Any
     ) -> "TuleapPage":
-        page = TuleapPage(self, url, namespace, version, options, next(self._ids))
+        page = TuleapPage(self, url, namespace, version, options, next(self.ids))
         self._pages[page.id] = page
         return page
 
-    async def command(self, command: str, **arguments: Any) -> Any:
-        id = next(self._ids)
-        pending = self._pending[id] = Deferred()
-        line = json.dumps({"id": id, "command": command, **arguments}) + "\n"
-        self.process.transport.write(line.encode())
-        return await patiently(pending, f"Node to {command}")
-
-    def _line(self, line: str) -> None:
-        self.process.lines.append(line)
-        if not line.startswith("{"):
-            return
-        message = json.loads(line)
-        if "id" in message:
-            pending = self._pending.pop(message["id"])
-            if "error" in message:
-                pending.errback(AssertionError(message["error"]))
-            else:
-                pending.callback(message["result"])
-        else:
-            self._pages[message.pop("client")].took(message)
+    def happened(self, report: dict[str, Any]) -> None:
+        self._pages[report.pop("client")].took(report)
 
 
 class TuleapPage:
