@@ -22,6 +22,7 @@ from tuleaprt.transport.outbound import Writer
 from tuleaprt.transport.page import FRAMES, PageConnection, PageOutbound, new_sid, text_frame
 from tuleaprt.transport.polling import PollingConnection, Polls, opening
 from tuleaprt.transport.websocket import Allows, AnyWebSocketFactory, WebSocketTransport
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.outlet import End
 
 ENGINE = "4"
@@ -37,17 +38,21 @@ class SocketOutbound(PageOutbound):
         super().__init__(connection)
         self.handed = 0
 
-    @property
-    def has_sent_all(self) -> bool:
-        return self.fanout.is_idle
+    def first_missing(self, subscription: Subscription) -> int:
+        return self.fanout.first_of(subscription)
+
+    def commit(self) -> None:
+        """Does nothing: an event is handed over when it is written."""
 
     def enter(self, namespace: str) -> None:
         self.format = FRAMES[namespace]
 
     def write(self, data: bytes) -> None:
         if data:
-            self.handed = self.fanout.publication
+            publication = self.fanout.publication
             Writer.write(self, data)
+            # A connection that was behind has been closed, without this event.
+            self.handed = publication if self.is_open else self.handed
 
     def put(self, packet: bytes, publication: int = 0) -> None:
         self.handed = publication or self.handed
