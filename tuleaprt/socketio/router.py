@@ -93,8 +93,8 @@ class Outlet(Peer, Protocol):
     """The id of the last publication that was handed to the client, or of the place before the first one."""
 
     def first_missing(self, subscription: Subscription) -> int:
-        """The id of the first publication of this subscription that may not have been handed to the client; 0:
-        there is none.
+        """The id of the first publication of this subscription that may not have been handed to the client.
+        0: there is none.
         """
 
     def commit(self) -> None:
