@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from connection import TRY_LATER, Connection, Gone
-from crowd import STAGE, AnyConnection, Crowd, Window
+from crowd import STAGE, Crowd
 from page import PageConnection
 from poster import LARGE, Poster
+from windows import AnyConnection, Window
 
 REFRESH = "org.tuleap.session.refresh"
 STALE_SECONDS, SHORT_LIFE = 60, (1.0, 3.0)

@@ -12,33 +12,22 @@ import socket
 import struct
 from collections.abc import Coroutine
 from contextlib import suppress
-from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
-from connection import CLOSE, PING, PONG, SHORT, TEXT, Gone, Refused, frame
+from connection import CLOSE, PING, PONG, TEXT, Gone, Refused, frame
+from engine_io import (
+    NOTHING_MORE,
+    SEPARATOR,
+    Streams,
+    Transport,
+    connected,
+    exchange,
+    next_frame,
+    poll,
+    upgraded,
+)
 from expected import Listening, Reader
-
-PATH = "/local-socket.io/?EIO=4&transport="
-GET = "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{}\r\n"
-POST = (
-    "POST {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n"
-    "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: {}\r\n\r\n"
-)
-WEBSOCKET = (
-    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
-SEPARATOR = "\x1e"
-LONGEST = 1 << 20
-NOTHING_MORE = (OSError, EOFError)
-
-
-class Transport(Enum):
-    """``UPGRADE`` begins with polling."""
-
-    WEBSOCKET = "websocket"
-    POLLING = "polling"
-    UPGRADE = "upgrade"
 
 
 class Crowd(Protocol):
@@ -72,27 +61,6 @@ class Window(Protocol):
 
     def subscribes(self) -> None:
         """The page is about to subscribe."""
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def exchange(streams: Streams, request: str) -> tuple[int, str]:
-    """The status and the body of the answer. The connection is closed.
-
-    Raises:
-        OSError, EOFError: there is none.
-    """
-    reader, writer = streams
-    try:
-        writer.write(request.encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = next(
-            int(it.partition(":")[2]) for it in head.split("\r\n") if it.lower().startswith("content-length:")
-        )
-        return int(head.split(" ", 2)[1]), (await reader.readexactly(length)).decode()
-    finally:
-        writer.close()
 
 
 class PageConnection:
@@ -195,6 +163,7 @@ class PageConnection:
                 self.opened.exception()
             self.ended.set_result(None)
             self._heard.set()
+            self._polled.set()
 
     async def _poll_until_the_end(self) -> None:
         await self._get()
@@ -205,10 +174,9 @@ class PageConnection:
             await self._get()
 
     async def _get(self) -> None:
-        path = PATH + "polling" + (f"&sid={self._sid}" if self._sid else "")
-        streams = self._held = await self._connect()
+        streams = self._held = await connected(self.window.port)
         try:
-            status, body = await exchange(streams, GET.format(path, self.window.port, ""))
+            status, body = await exchange(streams, poll(self._sid))
         finally:
             self._held = None
         if status != 200:
@@ -219,25 +187,24 @@ class PageConnection:
             self._received(packet)
 
     async def _post(self, packet: str) -> None:
-        body = packet.encode()
-        path = f"{PATH}polling&sid={self._sid}"
-        request = POST.format(path, self.window.port, len(body)) + packet
-        status, _ = await exchange(await self._connect(), request)
+        status, _ = await exchange(await connected(self.window.port), poll(self._sid, packet))
         if status != 200:
             raise Gone
 
     async def _upgrade(self) -> None:
         """Test a WebSocket, stop polling, and go on with it."""
         try:
-            await self._open_websocket(f"&sid={self._sid}")
+            await self._open_websocket(self._sid)
             assert self._socket is not None
             reader, writer = self._socket
             writer.write(frame(TEXT, b"2probe"))
-            if await self._frame(reader) != (TEXT, b"3probe"):
+            if await next_frame(reader) != (TEXT, b"3probe"):
                 raise EOFError
             self._is_upgrading = True
             async with self._posting:
                 await self._polled.wait()
+                if self.ended.done():
+                    raise EOFError
                 writer.write(frame(TEXT, b"5"))
                 self.is_on_websocket = True
                 self.reader.world.counts["upgrades"] += 1
@@ -246,27 +213,15 @@ class PageConnection:
                 self.reader.world.fault("refused", f"{self.reader}: no upgrade, {error!r}")
 
     async def _open_websocket(self, sid: str) -> None:
-        streams = await self._connect()
-        reader, writer = streams
-        request = GET.replace("Connection: close", "Connection: Upgrade")
-        writer.write(request.format(f"{PATH}websocket{sid}", self.window.port, WEBSOCKET).encode())
-        try:
-            status = int((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1])
-        except BaseException:
-            writer.close()
-            raise
-        if status != 101:
-            writer.close()
-            raise Refused(status)
-        self._socket = streams
+        self._socket = streams = await upgraded(self.window.port, sid)
         if self.ended.done():
-            writer.close()
+            streams[1].close()
 
     async def _read_frames(self) -> None:
         assert self._socket is not None
         reader, writer = self._socket
         while True:
-            opcode, payload = await self._frame(reader)
+            opcode, payload = await next_frame(reader)
             if opcode == TEXT:
                 self._received(payload.decode())
             elif opcode == PING:
@@ -274,15 +229,6 @@ class PageConnection:
             elif opcode == CLOSE:
                 self.code = int.from_bytes(payload[:2])
                 writer.write(frame(CLOSE, payload[:2]))
-
-    async def _frame(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-        opcode, size = await reader.readexactly(2)
-        if size >= SHORT:
-            size = int.from_bytes(await reader.readexactly(2 if size == SHORT else 8))
-        return opcode & 0x0F, await reader.readexactly(size)
-
-    async def _connect(self) -> Streams:
-        return await asyncio.open_connection("127.0.0.1", self.window.port, limit=LONGEST)
 
     # Packets.
 

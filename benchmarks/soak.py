@@ -1,5 +1,5 @@
 """Tests the server for a long time: thousands of windows connect and disconnect while posts are made, and
-every delivery is checked.
+every delivery is checked. A third of the windows are pages over socket.io.
 
 First the server is stopped, killed and started again. Then it runs to the end, with quiet points at which
 everything due must have arrived, and memory and open files are counted. The exit status is 1 if an event

@@ -279,7 +279,7 @@ class PageOutlet:
         self.description = {"type": "socketio", "protocol": "engine.io.4.polling", "peer": "tcp4:192.0.2.1:7"}
         self.longest = 2**20
         self.handed = 0
-        self.has_sent_all = True
+        self.missing = 0
         self.waking_at = float("inf")
         self.namespace = ""
         self.packets: list[bytes] = []
@@ -287,6 +287,11 @@ class PageOutlet:
         self.notes: list[str] = []
         self.waiting: list[Callable[[], None]] | None = None
         """What waits for the fan-out; None: nothing waits."""
+
+    def first_missing(self, subscription: object) -> int:
+        return self.missing
+
+    def commit(self) -> None: ...
 
     def enter(self, namespace: str) -> None:
         self.namespace = namespace

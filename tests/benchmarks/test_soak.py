@@ -1,12 +1,13 @@
 """make soak does what it says, and its checks can fail."""
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from expected import Audience, Listening, Past, Post, Reader, User, World
+from expected import SLOT_BYTES, Audience, Listening, Past, Post, Reader, User, World
 from summary import FREE_KIB, Sample, summary
 
 ROOT = Path(__file__).parent.parent.parent
@@ -128,6 +129,55 @@ def test_what_was_under_way_when_a_connection_ended_is_not_lost(stage: Stage) ->
     assert stage.faults == {}
 
 
+def test_what_was_posted_while_a_page_was_away_is_due(stage: Stage) -> None:
+    in_transit = stage.post()
+    stage.reader.away()
+    unnoticed = stage.post()
+    stage.reader.become(Listening.YES, BOARD)
+    missed, other = stage.post(), stage.post()
+    stage.got(other)
+    assert stage.faults == {"lost": 1}
+    stage.reader.settle(stage.world.answered)
+    assert stage.faults == {"lost": 1}, f"{in_transit}, {unnoticed} or {other}, and not {missed}"
+
+
+def test_what_comes_to_a_page_before_and_after_it_was_away(stage: Stage) -> None:
+    post = stage.post()
+    stage.got(post)
+    stage.reader.away()
+    stage.reader.become(Listening.YES, BOARD)
+    stage.got(post)
+    assert stage.faults == {"doubled": 1}
+
+
+def test_what_a_page_was_away_from_for_too_long_is_not_due(stage: Stage) -> None:
+    stage.reader.away()
+    stage.reader.become(Listening.YES, BOARD)
+    stage.post()
+    stage.reader.become(Listening.PERHAPS, BOARD)
+    stage.reader.become(Listening.YES, BOARD)
+    stage.reader.settle(stage.world.answered)
+    assert stage.faults == {}
+
+
+def test_what_comes_to_a_page_from_the_time_before_a_restart(stage: Stage) -> None:
+    stage.reader.gone()
+    post = stage.post()
+    stage.reader.become(Listening.PERHAPS, BOARD)
+    stage.got(post)
+    assert stage.faults == {"leaked": 1}
+
+
+def test_the_weight_of_posts(stage: Stage) -> None:
+    before = stage.world.weight
+    stage.post()
+    moment = stage.world.moment
+    stage.post()
+    stage.post(board=OTHER_BOARD)
+    assert stage.world.weight - before == 3 * SLOT_BYTES
+    assert stage.world.weight_on(BOARD, moment) == SLOT_BYTES
+
+
 def test_growth_of_the_server_is_a_fault() -> None:
     world = World()
     samples = [Sample(100_000, 60, 50), Sample(100_000 + FREE_KIB + 11, 60, 60)]
@@ -143,3 +193,9 @@ def test_a_short_soak(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     for line in ("seed 1, 50 clients", "1 by SIGTERM, 1 by SIGKILL", "were told 1012", "all is well"):
         assert line in run.stdout
+    pages = re.search(
+        r"^pages .*?([\d,]+) lost the history by a restart; ([\d,]+) upgrades", run.stdout, re.M
+    )
+    assert pages is not None, run.stdout
+    # Each page loses it twice, and half of them upgrade each time they connect.
+    assert all(int(it) > 10 for it in pages.groups())

@@ -361,7 +361,7 @@ def test_memory_is_back_where_it_was_after_many_attacks_of_pages() -> None:
         wave()
         tracemalloc.start()
         try:
-            # Caches and the event history fill up first.
+            # The history and the caches of parsers become full.
             for _ in range(3):
                 wave()
             before, _ = tracemalloc.get_traced_memory()
@@ -370,5 +370,5 @@ def test_memory_is_back_where_it_was_after_many_attacks_of_pages() -> None:
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert after - before < 100_000, f"{after - before} bytes more"
+        assert after - before < 150_000, f"{after - before} bytes more"
         it.close()

@@ -1,6 +1,12 @@
 """What the server remembers of windows that have lost their socket."""
 
-from tuleaprt.socketio.router import Place, Positions
+import pytest
+
+from tests.fakes import KANBAN, history, publication
+from tests.world import PageOutlet
+from tuleaprt.socketio.router import Place, Positions, reached
+from tuleaprt.wamp.broker import Subscription
+from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.publication import Window
 
 
@@ -39,3 +45,29 @@ def test_attack_one_user_with_many_windows_forgets_only_its_own() -> None:
     assert (len(positions), positions.take(place(1))) == (4, 1)
     assert positions.take(place(2, "46")) is None
     assert positions.take(place(2, "49")) == 49
+
+
+@pytest.mark.parametrize(
+    ("handed", "missing", "is_replayed", "position"),
+    [
+        (3, 0, True, 6),
+        (3, 6, True, 5),
+        # The event is on its way to other subscribers.
+        (6, 6, True, 6),
+        # The history does not reach back to the last event that the client was allowed to see.
+        (1, 5, True, 4),
+        # The missing event has been evicted.
+        (1, 2, True, 1),
+        (3, 6, False, 3),
+    ],
+)
+def test_the_place_up_to_which_a_client_has_everything(
+    handed: int, missing: int, is_replayed: bool, position: int
+) -> None:
+    memory = history(events_per_topic=3)
+    for id in range(1, 7):
+        memory.append(publication(id=id), 1000)
+    subscription = Subscription(7, KANBAN, Match.EXACT, 1000)
+    outlet = PageOutlet()
+    outlet.handed, outlet.missing = handed, missing
+    assert reached(memory, subscription, outlet, is_replayed=is_replayed) == position

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Log, TurningClock
-from tests.fakes import KANBAN, CountingMetrics, identity, publication
+from tests.fakes import CAMPAIGN, KANBAN, CountingMetrics, identity, publication
 from tuleaprt.operations.logs import Faults
 from tuleaprt.transport.fanout import HOLD_SECONDS, LONG_BYTES, SLICE, Fanout
 from tuleaprt.transport.outbound import PATIENCE, Backpressure
@@ -150,6 +150,20 @@ def test_events_leave_in_order_across_topics_and_replies_behind_them(harness: Ha
     harness.publish(event("third"))
     run(harness)
     assert journal == ["first", "second", "reply", "third"]
+
+
+def test_the_first_publication_of_a_subscription_that_is_not_sent_yet(harness: Harness) -> None:
+    listener, other = Listener(), Listener()
+    harness.listen(listener)
+    harness.listen(other, topic=CAMPAIGN)
+    [here] = harness.broker.subscriptions.match(KANBAN)
+    assert harness.fanout.first_of(here) == 0
+    harness.publish(replace(event(0), topic=CAMPAIGN, id=1))
+    harness.publish(replace(event(1), id=2))
+    harness.publish(replace(event(2), id=3))
+    assert harness.fanout.first_of(here) == 2
+    run(harness)
+    assert harness.fanout.first_of(here) == 0
 
 
 def test_a_reply_does_not_wait_when_nothing_is_queued(harness: Harness) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.conftest import Log, TurningClock
-from tests.fakes import publication
+from tests.fakes import Tickets, identity, publication
 from tests.transport.sockets import Answers, PageSocket, Poller, Server, subscription
 
 
@@ -206,6 +206,42 @@ def test_events_that_were_queued_but_never_asked_for_are_replayed(server: Server
     again = Poller(server)
     assert again.subscribe()[1:] == ['42["kanban:edit",2]']
     again.lose()
+
+
+def test_a_lost_page_gets_what_it_missed_after_many_events_that_it_may_not_see(
+    server: Server, joined: Poller
+) -> None:
+    """They fill the history, so that the last event that the page has got is not in it any more."""
+    for number in range(600):
+        server.publish(publication(view=lambda groups, user: None, id=1000 + number))
+        server.clock.advance(0.001)
+    server.publish(publication({"cmd": "kanban:edit", "data": 2}, id=2))
+    server.pass_time(1)
+    again = Poller(server)
+    assert again.subscribe()[1:] == ['42["kanban:edit",2]']
+    again.lose()
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_event_that_waits_when_the_token_ends_comes_once(clock: TurningClock, is_lost: bool) -> None:
+    tickets = Tickets(brief=identity(expires_at=clock.seconds() + 3), good=identity(expires_at=9999))
+    server = Server(clock, tickets)
+    poller = Poller(server)
+    poller.subscribe("brief")
+    server.publish(publication({"cmd": "kanban:edit", "data": 1}, id=1))
+    server.pass_time(4)
+    assert poller.take() == ['42["kanban:edit",1]', '42["error-jwt","JWTExpired"]']
+    if is_lost:
+        poller.lose()
+        poller = Poller(server)
+        assert len(poller.subscribe()) == 1
+    else:
+        poller.post(subscription())
+    server.publish(publication({"cmd": "kanban:edit", "data": 2}, id=2))
+    server.pass_time(1)
+    assert poller.take() == ['42["kanban:edit",2]']
+    poller.lose()
+    server.pass_time(1)
 
 
 def test_what_an_operator_sees_of_a_page(server: Server, joined: Poller) -> None:

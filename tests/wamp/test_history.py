@@ -205,6 +205,19 @@ def test_the_position_is_that_of_the_newest(subscription: Subscription) -> None:
     assert after(memory, subscription, 2, now=NOW + 10) == [3]
 
 
+def test_before_a_publication_is_the_place_after_which_it_comes_first() -> None:
+    memory = history(events_per_topic=3)
+    subscription = listening(A)
+    publish(memory, 1, 2, 3)
+    assert memory.before(subscription, 3) == 2
+    assert after(memory, subscription, memory.before(subscription, 1)) == [1, 2, 3]
+    publish(memory, 4)
+    assert after(memory, subscription, memory.before(subscription, 2)) == [2, 3, 4]
+    for unknown in (1, 99):
+        with pytest.raises(PositionLost):
+            memory.before(subscription, unknown)
+
+
 def test_the_position_of_a_pattern_is_that_of_the_newest_in_any_topic() -> None:
     memory = history(seconds=10)
     publish(memory, 1)

@@ -64,6 +64,16 @@ class PollQueue:
         self._packets.append((packet, publication))
         self.size += len(packet) + len(SEPARATOR)
 
+    @property
+    def first(self) -> int:
+        """The id of the first publication in the queue; 0: there is none."""
+        return next((publication for _, publication in self._packets if publication), 0)
+
+    @property
+    def last(self) -> int:
+        """The id of the last publication in the queue; 0: there is none."""
+        return last_of(self._packets)
+
     def take(self) -> list[tuple[bytes, int]]:
         """Remove all packets."""
         packets, self._packets, self.size = self._packets, [], 0

@@ -27,7 +27,7 @@ from tuleaprt.errors import (
 from tuleaprt.socketio import events, packets
 from tuleaprt.socketio.engine import Beat, Heartbeat
 from tuleaprt.socketio.packets import Packet, Type
-from tuleaprt.socketio.router import Outlet, PageRouter, Place
+from tuleaprt.socketio.router import Outlet, PageRouter, Place, reached
 from tuleaprt.socketio.session import PageSession
 from tuleaprt.tuleap.topics import Family
 from tuleaprt.wamp.auth import Identity
@@ -146,6 +146,7 @@ class Page:
             self.outlet.put(packets.PING)
         if self.session is not None:
             if now >= self.session.identity.expires_at:
+                self.outlet.commit()
                 self._leave()
                 self._ask_for_a_token(now)
         elif now >= self._deadline:
@@ -273,10 +274,11 @@ class Page:
             self.outlet.note(f"events that this page has missed are lost: {error}")
             return
         self.router.replayed("complete")
-        self.outlet.handed = after
+        self.outlet.handed, session.is_replayed = after, False
         for slot, _, kwargs in chosen:
             if packet := events.event_packet(self.namespace, kwargs):
                 self._send(packet, session, publication=slot.id)
+        self.outlet.then(session.replayed, session)
 
     def _send_presences(self) -> None:
         session = self.session
@@ -325,8 +327,8 @@ class Page:
             return
         realm = self.router.realm
         for id in session.subscriptions:
-            newest = realm.history.position(realm.subscription_of(session, id))
-            handed = newest if self.outlet.has_sent_all else self.outlet.handed
+            subscription = realm.subscription_of(session, id)
+            handed = reached(realm.history, subscription, self.outlet, is_replayed=session.is_replayed)
             self.router.positions.keep(session.place, handed)
         realm.leave(session)
 

@@ -9,8 +9,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from tuleaprt.errors import PositionLost
 from tuleaprt.wamp.auth import Authenticator, Identity
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.calls import Procedure
+from tuleaprt.wamp.history import History
 from tuleaprt.wamp.outlet import End, Peer
 from tuleaprt.wamp.publication import Window
 from tuleaprt.wamp.realm import Realm
@@ -71,15 +74,40 @@ class Positions:
         return publication
 
 
+def reached(history: History, subscription: Subscription, outlet: "Outlet", *, is_replayed: bool) -> int:
+    """The id of the last place up to which the client has everything that it may see: the last publication
+    that was handed to it, or a later one before the first that is missing.
+    """
+    if not is_replayed:
+        return outlet.handed
+    handed, missing = outlet.handed, outlet.first_missing(subscription)
+    if not missing:
+        return history.position(subscription)
+    try:
+        before = history.before(subscription, missing)
+    except PositionLost:
+        return handed
+    try:
+        is_later = history.place(subscription, handed) > history.place(subscription, before)
+    except PositionLost:
+        # It was evicted long ago: the client may see few events.
+        is_later = False
+    return handed if is_later else before
+
+
 class Outlet(Peer, Protocol):
     """A transport, to the page that uses it."""
 
     handed: int
     """The id of the last publication that was handed to the client, or of the place before the first one."""
 
-    @property
-    def has_sent_all(self) -> bool:
-        """Whether every event that was published so far has been handed to its receivers."""
+    def first_missing(self, subscription: Subscription) -> int:
+        """The id of the first publication of this subscription that may not have been handed to the client.
+        0: there is none.
+        """
+
+    def commit(self) -> None:
+        """The connection goes on: count what waits in it as handed to the client."""
 
     def enter(self, namespace: str) -> None:
         """Send events in the format of this namespace from now on."""

@@ -25,12 +25,24 @@ class Owner(Protocol):
 class PageSession:
     """A Member of the realm, and an Addressee of the fan-out. It has one subscription."""
 
-    __slots__ = ("authmethod", "id", "identity", "outlet", "page", "subscriptions", "topic", "window")
+    __slots__ = (
+        "authmethod",
+        "id",
+        "identity",
+        "is_replayed",
+        "outlet",
+        "page",
+        "subscriptions",
+        "topic",
+        "window",
+    )
 
     def __init__(self, page: Owner, identity: Identity, wanted: Wanted) -> None:
         self.id = 0
         self.authmethod = "ticket"
         self.identity = identity
+        self.is_replayed = True
+        """False while the events that the page has missed wait for the fan-out."""
         self.outlet = page.outlet
         self.page = page
         self.subscriptions: set[int] = set()
@@ -40,6 +52,9 @@ class PageSession:
     @property
     def place(self) -> Place:
         return Place(Window(self.identity.user_id, self.window or ""), self.topic)
+
+    def replayed(self) -> None:
+        self.is_replayed = True
 
     def dismiss(self, end: End, reason: str, message: str | None, now: float) -> None:
         """Leave the realm, and end the page's socket for good: it would open the next one at once."""

@@ -99,6 +99,7 @@ class Fanout:
         self._call: IDelayedCall | None = None
         self._is_working = False
         self._is_held = False
+        self._sending: _Delivery | None = None
         self.publication = 0
         """The id of the publication that is being sent."""
 
@@ -106,6 +107,14 @@ class Fanout:
     def is_idle(self) -> bool:
         """Whether everything that was published has been sent."""
         return not (self._quick or self._long or self._is_working)
+
+    def first_of(self, subscription: Subscription) -> int:
+        """The id of the first publication of this subscription that has not been sent to all; 0: there is
+        none.
+        """
+        jobs = [it for it in (self._sending, *self._long, *self._quick) if isinstance(it, _Delivery)]
+        jobs = [it for it in jobs if it.dispatch.subscription is subscription]
+        return min(jobs, key=lambda it: it.number).dispatch.publication.id if jobs else 0
 
     def deliver(self, dispatch: Dispatch) -> None:
         """Send a dispatch to its subscribers, beginning two turns of the reactor later.
@@ -196,12 +205,15 @@ class Fanout:
                 if isinstance(job, _Action):
                     job.do()
                 else:
+                    self._sending = job
                     budget -= self._send(job, budget)
                     if job.left:
                         lane.appendleft(job)
                         continue
             except Exception:
                 self._faults.record("in the fan-out")
+            finally:
+                self._sending = None
             if lane is self._long:
                 self._is_past(job)
 

@@ -22,6 +22,7 @@ from tuleaprt.transport.outbound import Writer
 from tuleaprt.transport.page import FRAMES, PageConnection, PageOutbound, new_sid, text_frame
 from tuleaprt.transport.polling import PollingConnection, Polls, opening
 from tuleaprt.transport.websocket import Allows, AnyWebSocketFactory, WebSocketTransport
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.outlet import End
 
 ENGINE = "4"
@@ -37,9 +38,11 @@ class SocketOutbound(PageOutbound):
         super().__init__(connection)
         self.handed = 0
 
-    @property
-    def has_sent_all(self) -> bool:
-        return self.fanout.is_idle
+    def first_missing(self, subscription: Subscription) -> int:
+        return self.fanout.first_of(subscription)
+
+    def commit(self) -> None:
+        """Does nothing: an event is handed over when it is written."""
 
     def enter(self, namespace: str) -> None:
         self.format = FRAMES[namespace]
@@ -48,18 +51,20 @@ class SocketOutbound(PageOutbound):
         """Write an event. ``Writer.write`` is repeated here, which saves a call for each delivery."""
         if not data:
             return
-        self.handed = self.fanout.publication
-        send = self._send
+        publication, send = self.fanout.publication, self._send
         if send is None:
             self._look_and_write(data)
-            return
-        try:
-            sent = send(data)
-        except OSError:
-            sent = 0
-        if sent < len(data):
-            self._send = None
-            self.wait(data[sent:])
+        else:
+            try:
+                sent = send(data)
+            except OSError:
+                sent = 0
+            if sent < len(data):
+                self._send = None
+                self.wait(data[sent:])
+        # A connection that was behind has been closed, without this event.
+        if self.is_open:
+            self.handed = publication
 
     def put(self, packet: bytes, publication: int = 0) -> None:
         self.handed = publication or self.handed

@@ -20,6 +20,7 @@ from tuleaprt.transport.connection import LINGER_SECONDS
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.page import PACKETS, PageConnection, PageOutbound, new_sid
 from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
+from tuleaprt.wamp.broker import Subscription
 from tuleaprt.wamp.outlet import End
 
 NOOP_SECONDS = 0.1
@@ -61,9 +62,11 @@ class PollOutbound(PageOutbound):
         self._handed = publication
         self._queue.unmark()
 
-    @property
-    def has_sent_all(self) -> bool:
-        return self.fanout.is_idle and not self._queue.size
+    def first_missing(self, subscription: Subscription) -> int:
+        return self._queue.first or self.fanout.first_of(subscription)
+
+    def commit(self) -> None:
+        self.handed = self._queue.last or self._handed
 
     def enter(self, namespace: str) -> None:
         self.format = PACKETS[namespace]

@@ -57,6 +57,10 @@ class _Ring:
         self.floor_id: int | None = None
 
 
+def _place(slot: Slot) -> int:
+    return slot.place
+
+
 class HistoryState(NamedTuple):
     """Where the history is: the newest place, the place up to which dropped topics are unknown, and the
     newest place and publication of each topic that has a ring.
@@ -166,6 +170,20 @@ class History:
         if place < floor:
             raise PositionLost("this publication is not, or no longer, in the history")
         return place
+
+    def before(self, subscription: Subscription, id: int) -> int:
+        """The id of the place before this publication. Everything from the publication on comes after it.
+
+        Raises:
+            PositionLost: the publication has been evicted.
+        """
+        slots = sorted((slot for ring in self._rings_of(subscription) for slot in ring.slots), key=_place)
+        at = next((at for at, slot in enumerate(slots) if slot.id == id), None)
+        if at is None:
+            raise PositionLost("this publication is not, or no longer, in the history")
+        if at:
+            return slots[at - 1].id
+        return self._anchor(subscription.topic, self._floor_of(subscription, self._rings_of(subscription)))
 
     def _rings_of(self, subscription: Subscription) -> list[_Ring]:
         if subscription.match is Match.EXACT:
