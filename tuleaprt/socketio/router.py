@@ -4,7 +4,7 @@ Tuleap's pages cannot say which publication they received last. The server remem
 has lost its socket, so that a page that subscribes again gets what it missed (docs/socketio.rst).
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -38,7 +38,7 @@ class Positions:
         self._most = most
         self._most_of_a_user = most_of_a_user
         self._known: OrderedDict[Place, int] = OrderedDict()
-        self._of_user: Counter[int] = Counter()
+        self._of_user: dict[int, dict[Place, None]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -56,10 +56,10 @@ class Positions:
         """Remember the id of a publication, or of the place before the first one (wamp/history.py)."""
         self.take(place)
         self._known[place] = publication
-        user = place.window.user_id
-        self._of_user[user] += 1
-        if self._of_user[user] > self._most_of_a_user:
-            self.take(next(it for it in self._known if it.window.user_id == user))
+        of_user = self._of_user.setdefault(place.window.user_id, {})
+        of_user[place] = None
+        if len(of_user) > self._most_of_a_user:
+            self.take(next(iter(of_user)))
         elif len(self._known) > self._most:
             self.take(next(iter(self._known)))
 
@@ -68,7 +68,7 @@ class Positions:
         publication = self._known.pop(place, None)
         if publication is not None:
             user = place.window.user_id
-            self._of_user[user] -= 1
+            del self._of_user[user][place]
             if not self._of_user[user]:
                 del self._of_user[user]
         return publication
