@@ -94,7 +94,7 @@ def _asked(request: Request) -> Asked:
         query = {name.decode(): values[0].decode() for name, values in (request.args or {}).items()}
         body = json.loads(raw) if raw and len(raw) <= MAX_BODY else {}
         user_id = int(request.getHeader("X-User") or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("the body and the query must be text, the body JSON, and X-User a number") from None
     if not isinstance(body, dict):
         raise Refused("the body must be an object")

@@ -143,6 +143,15 @@ test("a position that is lost, at once or between two pieces, is a gap", async (
   }
 });
 
+test("a history that has more and sends nothing is a gap, and is not asked for ever", async () => {
+  const it = await boarded();
+  it.server.procedures[HISTORY] = (args, { limit }) =>
+    limit === 0 ? [[], { position: 500 }] : [[], { position: 500, more: true }];
+  it.server.socket.drop(1012);
+  await back(it);
+  assert.deepEqual(it.notes, [["live"], ["gap"]]);
+});
+
 test("a board that was loading when the line was cut gets what it missed when it is loaded", async () => {
   let loaded;
   const loading = new Promise((resolve) => (loaded = resolve));

@@ -133,6 +133,12 @@ async def test_files_are_only_read(page: Page) -> None:
 @ensure
 async def test_what_is_no_text_is_a_bad_request(page: Page) -> None:
     assert (await page.ask("GET", "/api/jwt?%ff=%ff")).status == 400
+    deep = b"[" * 100_000
+    answer = await deferToThread(
+        _request, page.port, "POST", "/api/kanban_items", deep, {"X-User": "101", **JSON}
+    )
+    assert answer.status == 400
+    assert not any("Traceback" in it for it in page.process.lines)
     assert (await page.ask("GET", f"/{'x' * 5000}.js")).status == 404
 
 

@@ -160,7 +160,9 @@ class Room extends Emitter {
     for (;;) {
       const missed = this._position === null ? null : await ask({ after_publication: this._position });
       if (isOver()) return;
-      if (missed === null || missed.kwargs.position_lost) {
+      // A server that has more and sends nothing would be asked for ever.
+      const isStuck = missed !== null && missed.kwargs.more && missed.args.length === 0;
+      if (missed === null || missed.kwargs.position_lost || isStuck) {
         const start = await ask({ limit: 0 });
         if (isOver()) return;
         this._position = start.kwargs.position;
