@@ -19,7 +19,7 @@ from tests.transport.sockets import subscription
 from tests.web.requests import request
 
 ensure = pytest_twisted.ensureDeferred
-ATTACKS, POSTS = 60, 6
+ATTACKS, POSTS, MOST_LOOKS = 60, 6, 300
 SID = re.compile(rb'0\{"sid":"([\w-]+)"')
 SHORT_SECONDS = 0.02
 """How long an attacker waits for an answer that may never come."""
@@ -141,7 +141,10 @@ async def test_a_server_under_attack_by_pages_stays_as_it_was() -> None:
     assert publications[-1] == answer.json["publication"]
     await deferToThread(page.read_until, b"kanban_item:move")
     assert len(re.findall(rb'42\["kanban_item:create"', page.received)) == 3 * POSTS
+    looks = 0
     while await server.metric("connections") != 2:
+        looks += 1
+        assert looks < MOST_LOOKS, "sessions of clients that have gone are left"
         await deferToThread(page.read, 0.2)
     assert await server.metric("internal_errors_total") == 0
     assert server.tracebacks() == []
