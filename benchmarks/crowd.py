@@ -93,7 +93,7 @@ class Crowd:
     def ticket(self, user: int, groups: Groups, end: float) -> str:
         names = ["@site_active", *(f"@ug_{100 + it}" for it in sorted(groups))]
         claims = {"data": {"user_id": user, "user_rights": names}, "exp": end}
-        return jwt.encode(claims, self._key, algorithm="HS512")
+        return jwt.encode(claims, self._key, algorithm="HS512", sort_headers=False)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run it beside the rest. An error of it is a fault."""

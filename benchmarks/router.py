@@ -77,7 +77,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def _signed(self, number: int, groups: Sequence[str]) -> str:
         data = {"user_id": FIRST_USER + number, "user_rights": groups}
         claims = {"data": data, "exp": time.time() + TICKET_SECONDS}
-        return jwt.encode(claims, self.key, algorithm="HS512")
+        return jwt.encode(claims, self.key, algorithm="HS512", sort_headers=False)
 
 
 class Publisher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

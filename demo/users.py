@@ -120,4 +120,4 @@ def operator_ticket(key: bytes, now: float) -> str:
 
 
 def _signed(data: dict[str, Any], key: bytes, exp: float) -> str:
-    return jwt.encode({"data": data, "exp": round(exp, 6)}, key, algorithm="HS512")
+    return jwt.encode({"data": data, "exp": round(exp, 6)}, key, algorithm="HS512", sort_headers=False)

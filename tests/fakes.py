@@ -219,7 +219,7 @@ def ticket(
         "data": {"user_id": user_id, "user_rights": groups, **data},
         "exp": time.time() + 1800 if exp is None else exp,
     }
-    return jwt.encode(claims, key, algorithm=algorithm)
+    return jwt.encode(claims, key, algorithm=algorithm, sort_headers=False)
 
 
 class Tickets:

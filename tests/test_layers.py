@@ -99,6 +99,7 @@ ALLOWED = {
 
 PURE = ("wamp", "tuleap", "socketio")
 PURE_LIBRARY = (
+    "base64",
     "collections",
     "contextlib",
     "dataclasses",
@@ -106,6 +107,7 @@ PURE_LIBRARY = (
     "enum",
     "functools",
     "hashlib",
+    "hmac",
     "itertools",
     "json",
     "math",

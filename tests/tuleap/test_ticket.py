@@ -1,6 +1,7 @@
 """Tuleap's tokens, and attacks with them."""
 
 import base64
+import hmac
 import json
 import time
 from typing import Any
@@ -8,10 +9,12 @@ from unittest.mock import ANY
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes import FIXTURES, KEY, MEMBER, cases, ticket
 from tuleaprt.errors import ConfigError, TicketError, TicketExpired, TicketRefused
-from tuleaprt.tuleap.ticket import MAX_CLOCK_SKEW, TicketVerifier
+from tuleaprt.tuleap.ticket import MAX_CLOCK_SKEW, TULEAPS_HEADER, TicketVerifier
 from tuleaprt.wamp.auth import Identity, Role
 
 MAX_LIFETIME = 1800
@@ -38,6 +41,46 @@ def test_case(case: dict[str, Any]) -> None:
     except TicketError:
         accepted = False
     assert accepted is case["tuleaprt"]["accepted"], case["why"]
+
+
+CORPUS = [
+    ticket(),
+    ticket(groups=["é" * 50, "x"]),
+    ticket(101, [], key=b"o" * 64),
+    ticket(algorithm="HS256"),
+    jwt.encode({"data": {}}, KEY, algorithm="HS512"),
+    jwt.encode({"data": {}}, KEY, algorithm="HS512", headers={"kid": "1"}),
+    *(case["token"] for case in cases("jwt_cases.json") if isinstance(case["token"], str)),
+]
+SEGMENTS = st.sampled_from([*(part for token in CORPUS for part in token.split(".")), "", "e30", "e31", "e3"])
+MUTATIONS = st.one_of(
+    st.sampled_from(CORPUS),
+    st.lists(SEGMENTS, max_size=4).map(".".join),
+    st.tuples(st.sampled_from(CORPUS), st.integers(0, 400), st.text("AZaz09-_=.+/ \n\x00é", max_size=2)).map(
+        lambda it: it[0][: it[1]] + it[2] + it[0][it[1] + 1 :]
+    ),
+    st.sampled_from(CORPUS).map(lambda it: it + "="),
+)
+
+
+@given(MUTATIONS)
+def test_the_short_way_admits_nothing_that_pyjwt_refuses(token: str) -> None:
+    payload = verifier._payload_of_tuleaps(token)
+    if payload is not None:
+        assert jwt.PyJWS().decode(token, KEY, ["HS512"]) == payload
+
+
+def test_a_payload_whose_length_is_no_base64_is_left_to_pyjwt() -> None:
+    signed = f"{TULEAPS_HEADER}.e30aa"
+    signature = base64.urlsafe_b64encode(hmac.digest(KEY, signed.encode(), "sha512")).decode().rstrip("=")
+    assert verifier._payload_of_tuleaps(f"{signed}.{signature}") is None
+    assert refusal(f"{signed}.{signature}") == "DecodeError"
+
+
+def test_tuleaps_tokens_take_the_short_way_and_all_others_take_pyjwts() -> None:
+    assert [verifier._payload_of_tuleaps(it) is not None for it in CORPUS[:6]] == [True, True, *[False] * 4]
+    other = TicketVerifier(KEY, algorithms=["HS256"], max_lifetime=MAX_LIFETIME)
+    assert other._payload_of_tuleaps(CORPUS[0]) is None
 
 
 def test_the_identity_is_what_the_token_says() -> None:

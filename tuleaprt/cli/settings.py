@@ -42,7 +42,7 @@ def mint(
         data["rooms"] = list(rooms)
     claims = {"data": data, "exp": now + seconds}
     try:
-        return jwt.encode(claims, config.key, algorithm=config.realtime.algorithms[0])
+        return jwt.encode(claims, config.key, algorithm=config.realtime.algorithms[0], sort_headers=False)
     except jwt.InvalidKeyError:
         raise ConfigError(
             "the key is of another kind than Tuleap's: a public key, a certificate or a JWK"

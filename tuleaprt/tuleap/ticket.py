@@ -26,6 +26,9 @@ A revocation is kept for the longest lifetime and the skew. After that every tok
 concerns has expired.
 """
 
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -123,6 +126,12 @@ class _Prepared(HMACAlgorithm):
         """The configuration checks the length, once."""
 
 
+TULEAPS_HEADER = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9"
+"""``{"typ":"JWT","alg":"HS512"}``, as Tuleap writes it."""
+
+_TULEAPS = re.compile(rf"({TULEAPS_HEADER}\.([A-Za-z0-9_-]++))\.([A-Za-z0-9_-]{{86}})")
+
+
 class TicketVerifier:
     """Verifies tokens (an Authenticator). The key is the text of the key file; it looks like base64 and is
     not decoded.
@@ -189,6 +198,8 @@ class TicketVerifier:
         return claims
 
     def _payload(self, ticket: str, now: float) -> bytes:
+        if (payload := self._payload_of_tuleaps(ticket)) is not None:
+            return payload
         try:
             return self._jws.decode(ticket, self._keys.newest, self._algorithms)  # type: ignore[no-any-return]
         except jwt.InvalidSignatureError:
@@ -196,6 +207,23 @@ class TicketVerifier:
                 with suppress(jwt.InvalidSignatureError):
                     return self._jws.decode(ticket, key, self._algorithms)  # type: ignore[no-any-return]
             raise
+
+    def _payload_of_tuleaps(self, ticket: str) -> bytes | None:
+        """The payload of a token that has exactly Tuleap's header, and that the newest key has signed; None:
+        PyJWT decides. It takes a third of PyJWT's time.
+        """
+        if not isinstance(ticket, str) or "HS512" not in self._algorithms:
+            return None
+        match = _TULEAPS.fullmatch(ticket)
+        if match is None:
+            return None
+        signed, payload, signature = match.groups()
+        if len(payload) % 4 == 1:
+            return None  # This is no base64.
+        expected = urlsafe_b64encode(hmac.digest(self._keys.newest, signed.encode(), "sha512"))
+        if not hmac.compare_digest(expected.rstrip(b"="), signature.encode()):
+            return None
+        return urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
 
     def _why_the_signature_is_wrong(self, ticket: str) -> str:
         try:
