@@ -88,6 +88,7 @@ ALLOWED = {
         "tuleaprt.errors",
         "tuleaprt.tuleap",
         # check-config tries whether the server would start.
+        "tuleaprt.application.durability",
         "tuleaprt.application.service",
         "autobahn",
         "jwt",

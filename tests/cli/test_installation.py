@@ -58,3 +58,17 @@ async def test_an_endpoint_that_only_the_server_understands_is_looked_at_too(alo
     assert await process.ended() == 1
     assert len(process.lines) == 1
     assert "[listen] debug" in process.lines[0]
+
+
+@ensure
+async def test_the_file_of_the_journal_is_tried_on_demand(tmp_path: Path, alone: Tuleaprt) -> None:
+    path = tmp_path / "journal.db"
+    environment = {"TULEAPRT_JOURNAL__URL": f"sqlite://{path}", **KEY_FILE}
+    assert await alone("check-config", "--connect", **environment).ended() == 0
+    assert not path.exists()
+    path.write_bytes(b"garbage" * 1000)
+    assert await alone("check-config", **environment).ended() == 0
+    process = alone("check-config", "--connect", **environment)
+    assert await process.ended() == 1
+    assert process.lines == [f"tuleaprt: [journal] url: {path}: damaged: file is not a database"]
+    assert path.read_bytes() == b"garbage" * 1000

@@ -271,5 +271,31 @@ def test_the_type_of_a_file_system() -> None:
     assert file_system(Path("/dev/null")) in ("devtmpfs", "tmpfs")
 
 
+def test_a_check_changes_nothing(path: Path, reactor: Reactor) -> None:
+    reactor.wait(reactor.append("a"))
+    another: SqliteJournal[str] = SqliteJournal(
+        path, encode=str.encode, decode=bytes.decode, in_reactor=print
+    )
+    with pytest.raises(ConfigError, match="locked by another process"):
+        another.check()
+    reactor.close()
+    reactor.close = lambda: None  # type: ignore[method-assign]
+    before = path.read_bytes()
+    another.check()
+    assert path.read_bytes() == before
+
+
+def test_a_check_of_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    for folder, is_good in ((tmp_path, True), (tmp_path / "none", False)):
+        journal: SqliteJournal[str] = SqliteJournal(
+            folder / "x.db", encode=str.encode, decode=bytes.decode, in_reactor=print
+        )
+        if is_good:
+            journal.check()
+        else:
+            with pytest.raises(ConfigError, match="the folder"):
+                journal.check()
+
+
 def test_closing_without_an_append(path: Path) -> None:
     Reactor(path).close()

@@ -52,6 +52,17 @@ def new_journal(url: str, reactor: Any, random: Callable[[int], bytes]) -> AnyJo
     )
 
 
+def check_journal(url: str) -> None:
+    """Check that the journal can be used, without changing it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    journal = new_journal(url, None, bytes)
+    if isinstance(journal, SqliteJournal):
+        journal.check()
+
+
 class Snapshots:
     """Reads the state of the server from the journal, and owns the delayed call of the next snapshot.
     ``interval`` is in seconds.

@@ -8,6 +8,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from tuleaprt.application.durability import check_journal
 from tuleaprt.application.service import makeService
 from tuleaprt.cli.settings import CONFIG, config_path
 from tuleaprt.configuration.loading import load
@@ -34,6 +35,11 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         nargs="?",
         help=f"the configuration file (default: ${CONFIG}, or the server's defaults)",
     )
+    parser.add_argument(
+        "--connect",
+        action="store_true",
+        help="also try whether the file of the journal can be used; a running server holds it",
+    )
     parser.set_defaults(command=check)
 
 
@@ -48,6 +54,8 @@ def check(arguments: argparse.Namespace) -> int:
         makeService({"config": path})
     except SystemExit as error:
         raise ConfigError(*str(error).splitlines()[1:]) from None
+    if arguments.connect:
+        check_journal(config.journal.url)
     print(effective(config))
     return 0
 

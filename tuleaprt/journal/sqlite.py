@@ -110,6 +110,25 @@ class SqliteJournal(Generic[Input]):
         self.position = max(row[0] or 0, newest or 0)
         self._last_at = row[1] or 0.0
 
+    def check(self) -> None:
+        """Whether the file can be used. It is neither made nor changed.
+
+        Raises:
+            ConfigError: it cannot, because another process uses it, or it is damaged.
+        """
+        try:
+            self._check_place()
+            if not self.path.exists():
+                if not os.access(self.path.parent, os.W_OK | os.X_OK):
+                    raise OSError("the folder does not exist, or cannot be written")
+                return
+            with closing(self._connect()) as database:
+                problem = _damage(database)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from None
+        if problem is not None:
+            raise ConfigError(f"[journal] url: {self.path}: damaged: {problem}")
+
     def snapshot(self) -> tuple[int, bytes | None]:
         """The older of the two snapshots and its position; 0 and None: all records are still there."""
         rows = self._database.execute("SELECT position, body FROM snapshot ORDER BY position").fetchall()
@@ -226,8 +245,11 @@ class SqliteJournal(Generic[Input]):
             self._move_aside(problem)
             return self._create()
         except (sqlite3.Error, OSError) as error:
-            hint = " by another process" if "locked" in str(error) else ""
-            raise ConfigError(f"[journal] url: {self.path}: {error}{hint}") from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        hint = " by another process" if "locked" in str(error) else ""
+        return ConfigError(f"[journal] url: {self.path}: {error}{hint}")
 
     def _check_place(self) -> None:
         """
