@@ -181,6 +181,56 @@ def test_a_window_that_the_journal_cannot_be_told_of_is_a_fault(log: Log) -> Non
     assert (log.tracebacks, world.metrics.internal_errors) == (["injected"], 1)
 
 
+def test_what_became_of_windows_while_the_journal_was_full_is_journalled_later(log: Log) -> None:
+    world = World()
+    world.open(BOB, MEMBERS, UUID[BOB])
+    alice = world.open(ALICE, MEMBERS, UUID[ALICE])
+    world.post(presence(ALICE, 39))
+    append = world.journal.append
+    world.journal.append = Full(JournalUnavailable("full")).append  # type: ignore[method-assign]
+    alice.close()
+    again = world.open(ALICE, MEMBERS, UUID[ALICE])
+    again.close()
+    world.wait(5)
+    world.journal.append = append  # type: ignore[method-assign]
+    count = len(world.journal.records)
+    world.wait(1)
+    # The second session has come and gone meanwhile, so only the ends are left to say.
+    assert [type(it.input).__name__ for it in world.journal.records[count:]] == ["WindowLost", "WindowLost"]
+    assert world.campaigns.presence.holds((ALICE, UUID[ALICE]))  # type: ignore[arg-type]
+    world.wait(GRACE)
+    assert not world.campaigns.presence.holds((ALICE, UUID[ALICE]))  # type: ignore[arg-type]
+    assert (log.tracebacks, world.metrics.internal_errors) == ([], 0)
+
+
+def test_injected_fault_while_retrying_is_recorded_and_the_others_are_journalled(log: Log) -> None:
+    world = World()
+    windows = [world.open(user, MEMBERS, UUID[user]) for user in (ALICE, BOB)]
+    for user in (ALICE, BOB):
+        world.post(presence(user, 39))
+    append = world.journal.append
+    world.journal.append = Full(JournalUnavailable("full")).append  # type: ignore[method-assign]
+    for window in windows:
+        window.close()
+    world.journal.append = Full(ZeroDivisionError("injected")).append  # type: ignore[method-assign]
+    world.wait(1)
+    world.journal.append = append  # type: ignore[method-assign]
+    count = len(world.journal.records)
+    world.wait(1)
+    assert [type(it.input).__name__ for it in world.journal.records[count:]] == ["WindowLost"]
+    assert log.tracebacks == ["injected"]
+
+
+def test_a_stop_gives_up_what_the_journal_does_not_take() -> None:
+    world = World()
+    alice = world.open(ALICE, MEMBERS, UUID[ALICE])
+    world.post(presence(ALICE, 39))
+    world.journal.append = Full(JournalUnavailable("full")).append  # type: ignore[method-assign]
+    alice.close()
+    world.relay.stop()
+    assert world.clock.getDelayedCalls() == []
+
+
 class Full:
     """A journal that takes nothing."""
 

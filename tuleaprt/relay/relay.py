@@ -1,5 +1,6 @@
 """Puts inputs into the journal and applies the journal's records to the realm."""
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from tuleaprt.errors import (
 from tuleaprt.journal.journal import Journal, Record
 from tuleaprt.operations.logs import Faults
 from tuleaprt.operations.metrics import Metrics
-from tuleaprt.relay.windows import Clock, Windows
+from tuleaprt.relay.windows import RETRY_SECONDS, Call, Clock, Windows
 from tuleaprt.tuleap import inputs
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.commands import Viewing
@@ -56,6 +57,10 @@ class Relay:
         self._metrics = metrics
         self._faults = faults
         self._echo: Callable[[str, int], None] = lambda token, id: None
+        self._unsaved: deque[inputs.Input] = deque()
+        """What became of windows and groups while the journal could not be written."""
+        self._retry: Call | None = None
+        self._is_stopped = False
         self._windows = Windows(
             campaigns.presence,
             clock,
@@ -173,7 +178,11 @@ class Relay:
 
     def stop(self) -> None:
         """Append nothing more about windows."""
+        self._is_stopped = True
         self._windows.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _publications(self, record: Record[inputs.Input]) -> tuple[Publication, ...]:
         def new_id(index: int) -> int:
@@ -186,10 +195,41 @@ class Relay:
         return publication_id(self._journal.epoch, position, 0)
 
     async def _note(self, input: inputs.Input) -> None:
+        if self._unsaved:
+            self._unsaved.append(input)
+            return
         try:
             await self._append(input)
+        except JournalUnavailable:
+            self._unsaved.append(input)
+            self._retry_later()
         except Exception:
             self._faults.record("journalling what became of a window")
+
+    def _retry_later(self) -> None:
+        if self._retry is None and not self._is_stopped:
+            self._retry = self._clock.callLater(RETRY_SECONDS, lambda: self._run(self._save()))
+
+    async def _save(self) -> None:
+        """Append what the journal has not taken, in order, as far as it still holds."""
+        self._retry = None
+        try:
+            while self._unsaved:
+                if self._holds(self._unsaved[0]):
+                    await self._append(self._unsaved[0])
+                self._unsaved.popleft()
+        except JournalUnavailable:
+            self._retry_later()
+        except Exception:
+            self._unsaved.popleft()
+            self._faults.record("journalling what became of a window")
+            self._retry_later()
+
+    def _holds(self, input: inputs.Input) -> bool:
+        """Whether the input is still true: a session that has ended meanwhile is not the window's."""
+        if not isinstance(input, inputs.WindowSeen):
+            return True
+        return _id(self._realm.sessions.windows.get(input.window)) == input.session
 
     async def _publish(
         self, input: inputs.OperatorPublish, answer: Callable[[int | RequestError], None]
