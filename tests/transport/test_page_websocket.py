@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import Log
 from tests.fakes import publication
 from tests.transport.sockets import PageSocket, Poller, Server, subscription
+from tuleaprt.transport.outbound import Outbound
+from tuleaprt.transport.page_websocket import SocketOutbound
 
 
 @pytest.fixture
@@ -186,3 +188,16 @@ def test_injected_fault_while_upgrading_is_recorded_and_the_session_goes_on(
     assert socket.transport.disconnected
     socket.lose()
     assert server.sizes() == (1, 1, 1)
+
+
+def test_a_replayed_event_that_is_not_sent_does_not_count_as_handed_over(
+    server: Server, joined: PageSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbound = joined.connection.outbound
+    assert isinstance(outbound, SocketOutbound)
+    outbound.put(b'42["x"]', 76)
+    monkeypatch.setattr(Outbound, "waiting", lambda outbound: 101)
+    outbound.put(b'42["y"]', 77)
+    assert outbound.handed == 76
+    joined.lose()
+    assert server.metrics.closes == ["slow reader"]

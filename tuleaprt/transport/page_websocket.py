@@ -67,8 +67,9 @@ class SocketOutbound(PageOutbound):
             self.handed = publication
 
     def put(self, packet: bytes, publication: int = 0) -> None:
-        self.handed = publication or self.handed
         Writer.write(self, text_frame(packet))
+        if publication and self.is_open:
+            self.handed = publication
 
 
 class PageWebSocket(PageConnection, WebSocketTransport):  # type: ignore[misc]
