@@ -192,9 +192,10 @@ async def test_a_reader_that_goes_ends_it_quietly(server: Server, tuleaprt: Tule
     watch = tuleaprt("watch", KANBAN)
     await watch.written("user 1 watches")
     watch.transport.closeStdout()  # type: ignore[union-attr]
-    await create(server, 1)
-    assert await watch.ended() == 0
-    assert len(watch.lines) == 1
+    # The pipe may close only after some events have been written to it.
+    while watch.exit is None:
+        await create(server, 1)
+    assert watch.exit == 0
 
 
 @pytest.mark.parametrize("how", ["key", "file", "environment"])

