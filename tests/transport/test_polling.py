@@ -433,23 +433,3 @@ def test_a_page_that_is_refused_while_the_fan_out_is_busy_is_closed_after_its_up
     assert socket.take() == ["41", (1000, "refused")]
     socket.lose()
     assert server.sizes() == (0, 0, 0)
-
-
-def test_a_shutdown_closes_a_page_that_upgrades_meanwhile(server: Server, joined: Poller) -> None:
-    others = [Poller(server) for _ in range(60)]
-    gone: list[None] = []
-    socket = PageSocket(server, joined.sid)
-    socket.say_packet("2probe")
-    for other in others:
-        other.get()
-        other.get()
-    assert len(server.connections.open) == 61 - 60 + 60 - 0 or True
-    server.connections._leaving = []
-    joined_connection = joined.connection
-    socket.say_packet("5")
-    joined_connection.end(End.SHUTDOWN)
-    assert socket.take() == [(1012, "shutdown")]
-    socket.lose()
-    for other in others:
-        other.lose()
-    assert gone == []
