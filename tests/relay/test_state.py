@@ -98,7 +98,9 @@ def test_a_page_that_comes_back_after_a_restart_gets_what_it_missed() -> None:
 def test_groups_of_a_former_process_hold() -> None:
     world = World()
     shown = GroupsShown(user_id=102, exp=world.now + 900, groups=frozenset())
-    world.relay.rebuild([Record(position=1, at=world.now, input=shown)])
+    older = GroupsShown(user_id=102, exp=world.now + 600, groups=frozenset({"@admin"}))
+    them = [Record(position=at, at=world.now, input=it) for at, it in enumerate((shown, older), 1)]
+    world.relay.rebuild(them)
     window = world.open(102, ["@admin"], lifetime=800)
     assert window.session.identity.groups == frozenset()
 

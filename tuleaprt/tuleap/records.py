@@ -157,8 +157,8 @@ def _written(input: inputs.Input) -> _Record:
             return _GraceEnded(window=window, since=since)
         case inputs.Stopped(positions=positions):
             return _Stopped(positions=positions)
-        case inputs.Probed(token=token):
-            return _Probed(token=token)
+        case _:
+            return _Probed(token=input.token)
 
 
 def _fields(message: Message) -> Mapping[str, Any]:
@@ -213,9 +213,8 @@ def _read(record: _Record) -> inputs.Input:
             return inputs.GraceEnded(window=record.window, since=record.since)
         case _Stopped():
             return inputs.Stopped(positions=record.positions)
-        case _Probed():
-            return inputs.Probed(token=record.token)
-    raise CorruptRecord("the record has no type")
+    assert isinstance(record, _Probed)
+    return inputs.Probed(token=record.token)
 
 
 def _message(record: _Message) -> Message:
