@@ -10,10 +10,12 @@ from twisted.python.failure import Failure
 
 from tests.conftest import Log, TurningClock
 from tests.fakes import publication
-from tests.transport.sockets import MASK, Server, Wire, subscription
+from tests.transport.sockets import MASK, Poller, Server, Wire, subscription
 from tests.web.requests import Answer, Connection, request
 from tuleaprt.operations.logs import Faults
+from tuleaprt.transport.entrance import EntranceFactory
 from tuleaprt.transport.request_headers import known_proxies
+from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.web.site import BoundedSite, PrivateSite
 from tuleaprt.web.socketio import SocketIoResource
 
@@ -357,3 +359,51 @@ def test_the_clock_ends_an_idle_connection(server: Server, site: BoundedSite, cl
     clock.advance(61)
     assert client.transport.disconnecting or client.transport.disconnected
     client.transport.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class NeverClosing(Wire):
+    """As TLS whose peer does not answer the close."""
+
+    is_aborted = False
+
+    def loseConnection(self) -> None: ...
+
+    def abortConnection(self) -> None:
+        self.is_aborted = True
+
+
+def test_attack_by_answered_gets_that_the_peer_keeps_open(server: Server, resource: SocketIoResource) -> None:
+    """They count again, and have a deadline again."""
+    site = BoundedSite(
+        {"local-socket.io": resource},
+        clock=server.clock,
+        timeout=None,
+        max_body=0,
+        faults=resource._faults,
+        closes=True,
+    )
+    limit = UnauthenticatedLimit(5)
+    entrance = EntranceFactory(
+        server.websockets,
+        site=site,
+        clock=server.clock,
+        faults=resource._faults,
+        open_timeout=10,
+        unauthenticated=limit,
+    )
+    poller = Poller(server)
+    poller.take()
+    wires = [NeverClosing() for _ in range(8)]
+    for wire in wires:
+        wire.protocol = entrance.buildProtocol(None)
+        wire.protocol.makeConnection(wire)
+        wire.protocol.dataReceived(request("GET", f"{PATH}{POLLING}&sid={poller.sid}", None))
+        assert poller.post("40/x,")
+        assert b"Invalid namespace" in wire.value()
+    assert limit.inside == 5
+    server.pass_time(16)
+    assert all(wire.is_aborted for wire in wires)
+    for wire in wires:
+        wire.protocol.connectionLost(Failure(ConnectionDone()))
+    assert limit.inside == 0
+    poller.lose()

@@ -51,6 +51,7 @@ class Entrance(Protocol):
     _admission: Admission
     _site: Any = None
     _is_refused = False
+    _waits = False
 
     def connectionMade(self) -> None:
         factory = self.factory
@@ -145,6 +146,7 @@ class Entrance(Protocol):
         """
         self._site = site.buildProtocol(self.transport.getPeer())
         self._site.may_wait = self._let_it_wait
+        self._site.has_answered = self._limit_again
         self._site.makeConnection(self.transport)
         self._site.dataReceived(self._head)
 
@@ -153,6 +155,19 @@ class Entrance(Protocol):
         if self._call.active():
             self._call.cancel()
         self._admission.leave()
+        self._waits = True
+
+    def _limit_again(self) -> None:
+        """The client that was allowed to wait has its answer. It may not keep the connection: over TLS, the
+        close waits for the peer's.
+        """
+        if self._waits:
+            self._waits = False
+            factory = self.factory
+            self._call = factory.clock.callLater(
+                factory.open_timeout, self._refuse, "the answer was not taken in time"
+            )
+            self._admission = factory.unauthenticated.enter(self._admission.network, self._drop)
 
 
 def replace_protocol(transport: Any, protocol: Any) -> None:

@@ -148,6 +148,7 @@ class BoundedRequest(TwistedRequest):
     ) -> None:
         if self.is_gone:
             return
+        self.channel.has_answered()
         lines = [
             f"{self.clientproto.decode()} {status} {HTTPStatus(status).phrase}",
             f"Date: {self.channel.site.date()}",
@@ -174,6 +175,8 @@ class Channel(HTTPChannel):
     """Whether there has been a request on the connection."""
     may_wait: Callable[[], None] = staticmethod(lambda: None)
     """Called when a request is held for a client that is known (transport/entrance.py)."""
+    has_answered: Callable[[], None] = staticmethod(lambda: None)
+    """Called at each answer (transport/entrance.py)."""
     _is_refused = False
 
     def connectionMade(self) -> None:
