@@ -433,3 +433,20 @@ def test_a_page_that_is_refused_while_the_fan_out_is_busy_is_closed_after_its_up
     assert socket.take() == ["41", (1000, "refused")]
     socket.lose()
     assert server.sizes() == (0, 0, 0)
+
+
+def test_a_shutdown_closes_a_page_that_upgrades_meanwhile(
+    server: Server, joined: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuleaprt.transport.connections.AT_LEAST", 1)
+    other = Poller(server)
+    pages = {page.sid: PageSocket(server, page.sid) for page in (joined, other)}
+    for socket in pages.values():
+        socket.say_packet("2probe")
+    gone: list[None] = []
+    server.connections.shut_down(7).addCallback(gone.append)
+    for socket in pages.values():
+        assert any(isinstance(it, tuple) for it in socket.say_packet("5"))
+        socket.lose()
+    assert gone == [None]
+    assert "connection lost" not in server.metrics.closes

@@ -147,6 +147,9 @@ class PageWebSocket(PageConnection, WebSocketTransport):  # type: ignore[misc]
         if ending is not None:
             # The session ended during the test. Its former connection closes no more.
             outbound.close(*ending)
+        elif self.connections.is_shut_down:
+            # The shutdown knows the former connection only.
+            outbound.close(End.SHUTDOWN)
 
 
 class PageWebSocketFactory(AnyWebSocketFactory):
