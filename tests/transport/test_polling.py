@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import Log, TurningClock
 from tests.fakes import Tickets, identity, publication
 from tests.transport.sockets import Answers, PageSocket, Poller, Server, subscription
+from tuleaprt.wamp.outlet import End
 
 
 @pytest.fixture
@@ -450,3 +451,14 @@ def test_a_shutdown_closes_a_page_that_upgrades_meanwhile(
         socket.lose()
     assert gone == [None]
     assert "connection lost" not in server.metrics.closes
+
+
+def test_events_that_were_taken_after_the_close_are_not_replayed(server: Server, joined: Poller) -> None:
+    server.publish(publication({"cmd": "kanban:edit", "data": 1}, id=1))
+    server.pass_time(1)
+    joined.connection.end(End.SLOW)
+    assert joined.take() == ['42["kanban:edit",1]', "1"]
+    server.publish(publication({"cmd": "kanban:edit", "data": 2}, id=2))
+    again = Poller(server)
+    assert again.subscribe()[1:] == ['42["kanban:edit",2]']
+    again.lose()

@@ -60,6 +60,7 @@ class Page:
         "_deadline",
         "_heartbeat",
         "_is_reminded",
+        "_left",
         "ending",
         "latest",
         "namespace",
@@ -85,6 +86,7 @@ class Page:
         self._deadline = opened + router.open_timeout
         self._heartbeat = Heartbeat(router.ping_interval, router.ping_timeout, opened)
         self._is_reminded = False
+        self._left: tuple[Place, int] | None = None
         self.schedule()
 
     # Called by the connection.
@@ -169,6 +171,11 @@ class Page:
         """The connection is closed."""
         self.state = State.ENDED
         self._leave()
+
+    def taken_late(self, publication: int) -> None:
+        """The client has got its last packets after the end, with this publication among them."""
+        if self._left is not None:
+            self.router.positions.advance(*self._left, publication)
 
     # Called by the session.
 
@@ -330,6 +337,7 @@ class Page:
             subscription = realm.subscription_of(session, id)
             handed = reached(realm.history, subscription, self.outlet, is_replayed=session.is_replayed)
             self.router.positions.keep(session.place, handed)
+            self._left = session.place, handed
         realm.leave(session)
 
     def _leave_the_room(self) -> None:

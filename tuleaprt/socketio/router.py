@@ -63,6 +63,11 @@ class Positions:
         elif len(self._known) > self._most:
             self.take(next(iter(self._known)))
 
+    def advance(self, place: Place, former: int, publication: int) -> None:
+        """The window got more after it had left. Nothing happens if another socket has it meanwhile."""
+        if self._known.get(place) == former:
+            self._known[place] = publication
+
     def take(self, place: Place) -> int | None:
         """Forget the window in this room, and return the id; None: it is not known."""
         publication = self._known.pop(place, None)

@@ -97,7 +97,10 @@ class PollOutbound(PageOutbound):
     def take(self) -> bytes:
         """The body of an answer."""
         taken = self.take_packets()
-        self._handed = last_of(taken) or self._handed
+        last = last_of(taken)
+        self._handed = last or self._handed
+        if last and not self.is_open and self._connection.session is not None:
+            self._connection.session.taken_late(last)
         return body_of(taken)
 
     def take_packets(self) -> list[tuple[bytes, int]]:
