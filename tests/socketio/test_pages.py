@@ -517,3 +517,13 @@ def test_a_page_does_not_get_the_podium_that_it_missed(world: World) -> None:
     again = PageWindow(world, "/testmanagement")
     again.subscribe("testmanagement_9")
     assert [name for name, _ in again.events()] == ["testmanagement_execution:update", "presences"]
+
+
+def test_attack_a_packet_that_arrives_at_the_end_of_its_page_does_not_join(world: World) -> None:
+    page = PageWindow(world)
+    page.subscribe(lifetime=44)
+    page.page.wake(world.now + 25)
+    world.clock.advance(45)
+    page.subscribe()
+    assert page.ended is not None
+    assert len(world.realm.sessions) == 0

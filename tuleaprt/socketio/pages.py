@@ -116,10 +116,10 @@ class Page:
 
     def receive(self, packet: bytes, now: float) -> None:
         """Handle an Engine.IO packet of the client."""
-        if self.state is State.ENDED:
-            return
         if self.session is not None and now >= self.session.identity.expires_at:
             self.wake(now)
+        if self.state is State.ENDED:
+            return
         type, data = packet[:1], packet[1:]
         if not self._bucket.take(now, 1 + len(packet) // BYTES_PER_TOKEN):
             self.finish(End.FLOOD, farewell=False)
