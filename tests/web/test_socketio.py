@@ -193,6 +193,9 @@ def test_attack_by_a_binary_body_ends_the_session(server: Server, connect: Any) 
         connect(), "POST", f"{POLLING}&sid={sid}", b"\x04", Content_Type="application/octet-stream"
     )
     assert (answer.status, answer.json["code"]) == (400, 3)
+    (last,) = ask(connect(), "GET", f"{POLLING}&sid={sid}")
+    assert last.body.endswith(b"1")
+    assert server.polls.get(sid) is None
 
 
 def test_attack_by_a_malformed_body_ends_the_session_with_400(server: Server, connect: Any) -> None:

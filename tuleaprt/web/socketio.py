@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
+from tuleaprt.errors import ProtocolViolation
 from tuleaprt.operations.logs import Faults
 from tuleaprt.transport.entrance import client_name
 from tuleaprt.transport.polling import PollingConnection, Polls
@@ -186,7 +187,10 @@ class SocketIoResource(Leaf):
                 raise Refused(Wrong.REQUEST)
         elif request.method == b"POST":
             content_type = (request.header(b"Content-Type") or b"").lower()
-            if content_type.startswith(OCTETS) or not connection.post(request.body()):
+            if content_type.startswith(OCTETS):
+                connection.violated(ProtocolViolation("a binary body"))
+                raise Refused(Wrong.REQUEST)
+            if not connection.post(request.body()):
                 raise Refused(Wrong.REQUEST)
             request.respond(200, b"ok", "text/html", headers)
         else:
