@@ -527,3 +527,11 @@ def test_attack_a_packet_that_arrives_at_the_end_of_its_page_does_not_join(world
     page.subscribe()
     assert page.ended is not None
     assert len(world.realm.sessions) == 0
+
+
+def test_what_a_page_takes_late_after_it_has_left_its_room_is_not_remembered(world: World) -> None:
+    page = PageWindow(world)
+    page.subscribe()
+    page.say("41")
+    page.page.taken_late(7)
+    assert len(world.pages.positions) == 0

@@ -71,3 +71,13 @@ def test_the_place_up_to_which_a_client_has_everything(
     outlet = PageOutlet()
     outlet.handed, outlet.missing = handed, missing
     assert reached(memory, subscription, outlet, is_replayed=is_replayed) == position
+
+
+def test_what_was_taken_late_counts_unless_another_socket_has_the_window() -> None:
+    positions = Positions()
+    positions.keep(place(), 7)
+    positions.advance(place(), 6, 9)
+    positions.advance(place(uuid="other"), 7, 9)
+    assert positions.state() == [(102, "u", "org.tuleap.kanban.3", 7)]
+    positions.advance(place(), 7, 8)
+    assert positions.take(place()) == 8

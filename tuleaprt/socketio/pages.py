@@ -15,15 +15,7 @@ import math
 from enum import Enum
 from typing import Any
 
-from tuleaprt.errors import (
-    MalformedPacket,
-    PositionLost,
-    ProtocolViolation,
-    RefusedMessage,
-    RequestError,
-    TicketExpired,
-    TicketRefused,
-)
+from tuleaprt import errors
 from tuleaprt.socketio import events, packets
 from tuleaprt.socketio.engine import Beat, Heartbeat
 from tuleaprt.socketio.packets import Packet, Type
@@ -110,7 +102,7 @@ class Page:
     def parting(self) -> End | None:
         return None  # The server closes at once.
 
-    def violate(self, violation: ProtocolViolation) -> None:
+    def violate(self, violation: errors.ProtocolViolation) -> None:
         """The transport has found an error of the client."""
         self.finish(End.VIOLATION, violation.what, farewell=False)
 
@@ -126,15 +118,15 @@ class Page:
         elif type == packets.MESSAGE:
             try:
                 self._on_message(packets.decode(data), now)
-            except MalformedPacket as error:
-                self.violate(ProtocolViolation(str(error)))
+            except errors.MalformedPacket as error:
+                self.violate(errors.ProtocolViolation(str(error)))
         elif type == packets.PONG and not data:
             self._heartbeat.pong(now)
             self.schedule()
         elif type == packets.CLOSE:
             self.finish(End.GOODBYE, farewell=False)
         else:
-            self.violate(ProtocolViolation("a packet of Engine.IO that has no place here"))
+            self.violate(errors.ProtocolViolation("a packet of Engine.IO that has no place here"))
 
     def wake(self, now: float) -> None:
         """Do everything that is due."""
@@ -207,7 +199,7 @@ class Page:
         if self.state is State.OPEN and packet.type is Type.CONNECT:
             self._connect(packet.namespace, now)
         elif self.state is State.OPEN or packet.namespace != self.namespace or packet.type is Type.CONNECT:
-            raise MalformedPacket(f"{packet.type.name} {self.state.value}")
+            raise errors.MalformedPacket(f"{packet.type.name} {self.state.value}")
         elif packet.type is Type.DISCONNECT:
             self._leave_the_room()
             self.finish(End.GOODBYE, farewell=False)
@@ -235,10 +227,10 @@ class Page:
             wanted = events.read_subscription(arguments, events.NAMESPACES[self.namespace])
             identity = self.router.authenticator.authenticate(wanted.token, now)
             if not self.router.realm.policy.may_subscribe(identity, wanted.topic, Match.EXACT):
-                raise RefusedMessage("not_authorized", "the token does not cover the room")
-        except TicketExpired:
+                raise errors.RefusedMessage("not_authorized", "the token does not cover the room")
+        except errors.TicketExpired:
             self._ask_for_a_token(now)
-        except (RefusedMessage, TicketRefused) as error:
+        except (errors.RefusedMessage, errors.TicketRefused) as error:
             self.finish(End.REFUSED, str(error))
         else:
             self._enter(wanted, identity, now)
@@ -256,7 +248,7 @@ class Page:
             try:
                 realm.join(session, now)
                 realm.subscribe(session, wanted.topic, Match.EXACT, now, lambda id: None)
-            except RequestError as error:
+            except errors.RequestError as error:
                 self.finish(End.REFUSED, str(error))
                 return
             self._replay(session, now)
@@ -275,8 +267,8 @@ class Page:
         try:
             chosen = missed(realm, session, subscription, after, now)
             if sum(publication.size for _, publication, _ in chosen) > self.router.max_replay:
-                raise PositionLost("there is more than fits into an outbound queue")
-        except PositionLost as error:
+                raise errors.PositionLost("there is more than fits into an outbound queue")
+        except errors.PositionLost as error:
             self.router.replayed("position_lost")
             self.outlet.note(f"events that this page has missed are lost: {error}")
             return
@@ -300,7 +292,7 @@ class Page:
             return
         try:
             self.router.refresh(self.session, Arguments([events.read_token(arguments)], {}), now)
-        except RequestError as error:
+        except errors.RequestError as error:
             self.outlet.note(f"token refused: {error}")
 
     def _ask_for_a_token(self, now: float) -> None:
