@@ -76,7 +76,7 @@ soak: .venv/run
 .venv/test: setup.cfg constraints.txt | .venv/bin/pip
 	@.ci/require test
 	@echo "installing what the tests need into .venv"
-	@$(PIP_INSTALL) $(EDITABLE) '.[docs,test]'
+	@$(PIP_INSTALL) $(EDITABLE) '.[docs,redis,test]'
 	@touch $@ .venv/run
 
 .venv/bench: setup.cfg constraints.txt | .venv/bin/pip

@@ -30,7 +30,7 @@ ALLOWED = {
         "tuleaprt.wamp",
         "msgspec",
     ),
-    "journal": ("tuleaprt.errors", "tuleaprt.journal", "twisted"),
+    "journal": ("tuleaprt.errors", "tuleaprt.journal", "twisted", "txredisapi"),
     "operations": (
         "tuleaprt.operations",
         "tuleaprt.wamp.auth",

@@ -15,6 +15,7 @@ NEEDED = (
     "curl",
     "nginx",
     "logrotate",
+    "redis-server",
     "openssl",
     "chromium",
     "systemd-socket-activate",
@@ -58,6 +59,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("curl", "curl"),
         ("nginx", "nginx"),
         ("logrotate", "logrotate"),
+        ("redis-server", "redis-server"),
         ("openssl", "openssl"),
         ("chromium", "chromium"),
         ("systemd-socket-activate", "systemd"),
@@ -78,12 +80,12 @@ def test_a_compiler_without_the_headers_of_openssl_is_not_enough(system: Path) -
 
 
 def test_the_server_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl", "nginx", "logrotate", "systemd-socket-activate", "cc"):
+    for name in ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate", "cc"):
         (system / name).unlink()
     assert require(system, "run").returncode == 0
 
 
 def test_the_benchmark_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl", "nginx", "logrotate", "systemd-socket-activate"):
+    for name in ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate"):
         (system / name).unlink()
     assert require(system, "bench").returncode == 0

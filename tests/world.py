@@ -60,10 +60,19 @@ class JournalOnRecord(MemoryJournal[Input]):
 
 class World:
     def __init__(
-        self, *, grace: float = GRACE, max_campaigns: int = 1000, idle_seconds: float = 172_800
+        self,
+        *,
+        grace: float = GRACE,
+        max_campaigns: int = 1000,
+        idle_seconds: float = 172_800,
+        node: str = "here",
+        journal: Any = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
-        self.clock.advance(START)
+        if clock is None:
+            clock = Clock()
+            clock.advance(START)
+        self.clock = clock
         self.metrics = CountingMetrics()
         faults = Faults(self.metrics)
         policy = RoomPolicy()
@@ -71,18 +80,19 @@ class World:
             "tuleap",
             policy=policy,
             history=history(seconds=1e9),
-            new_id=count(5000).__next__,
+            new_id=count(5000 if node == "here" else hash(node) % 2**40).__next__,
             deliver=self.deliver,
             audit=lambda *deed: None,
             max_subscriptions=99,
             max_sessions_per_user=100,
         )
-        self.journal = JournalOnRecord(b"e" * 32)
+        self.journal = JournalOnRecord(b"e" * 32) if journal is None else journal
         verifier = self.verifier = TicketVerifier(KEY, algorithms=["HS512"], max_lifetime=MAX_LIFETIME)
         self.campaigns = Campaigns(max=max_campaigns, idle_seconds=idle_seconds, max_publications=1000)
         self.relay = Relay(
             self.realm,
             self.journal,
+            node=node,
             campaigns=self.campaigns,
             revocations=verifier.revocations,
             grace=grace,

@@ -84,7 +84,13 @@ class RefusedMessage(InvalidMessage):
 
 
 class JournalUnavailable(TuleaprtError):
-    """The journal has not taken the input. Nothing was published."""
+    """The journal has not taken the input, so nothing was published. ``is_unknown``: it may have taken it,
+    and then it is published.
+    """
+
+    def __init__(self, reason: str = "", *, is_unknown: bool = False) -> None:
+        super().__init__(reason)
+        self.is_unknown = is_unknown
 
 
 class CorruptRecord(TuleaprtError):

@@ -9,10 +9,13 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.conftest import Log
-from tests.fakes import CountingMetrics, message
+from tests.fakes import KEY, CountingMetrics, message
+from tests.journal.test_sqlite import at_once
 from tests.world import World
 from tuleaprt.application.durability import Snapshots, new_journal
-from tuleaprt.errors import ConfigError
+from tuleaprt.configuration.options import Config
+from tuleaprt.configuration.options import Journal as JournalOptions
+from tuleaprt.errors import ConfigError, JournalUnavailable
 from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.journal.sqlite import SqliteJournal
 from tuleaprt.operations.logs import Faults
@@ -22,14 +25,18 @@ from tuleaprt.tuleap import records
 from tuleaprt.tuleap.inputs import Input, Post, Stopped
 
 
+def config(url: str) -> Config:
+    return Config(key=KEY, journal=JournalOptions(url=url))
+
+
 def test_the_default_forgets() -> None:
-    journal = new_journal("memory:", None, lambda count: b"e" * count)
+    journal = new_journal(config("memory:"), "node", None, lambda count: b"e" * count)
     assert isinstance(journal, MemoryJournal)
     assert journal.epoch == b"e" * 32
 
 
 def test_a_path_may_be_quoted() -> None:
-    journal = new_journal("sqlite:///var/lib/a%20b/journal.db", MemoryReactorClock(), bytes)
+    journal = new_journal(config("sqlite:///var/lib/a%20b/journal.db"), "node", MemoryReactorClock(), bytes)
     assert isinstance(journal, SqliteJournal)
     assert journal.path == Path("/var/lib/a b/journal.db")
 
@@ -38,12 +45,12 @@ def test_a_path_may_be_quoted() -> None:
     "url",
     [
         *("", "memory", "memory:x", "sqlite:", "sqlite://", "sqlite:///", "sqlite://host/x.db"),
-        *("sqlite:///x?y", "redis://localhost", "/var/lib/journal.db", "file:///x.db", "SQLITE//x"),
+        *("sqlite:///x?y", "/var/lib/journal.db", "file:///x.db", "SQLITE//x"),
     ],
 )
 def test_a_wrong_url_is_an_error_of_the_configuration(url: str) -> None:
     with pytest.raises(ConfigError, match=r"\[journal\] url"):
-        new_journal(url, MemoryReactorClock(), bytes)
+        new_journal(config(url), "node", MemoryReactorClock(), bytes)
 
 
 class Node:
@@ -79,7 +86,7 @@ def written(path: Path, *inputs: Input) -> None:
     journal: SqliteJournal[Input] = SqliteJournal(
         path, encode=records.encode, decode=records.decode, in_reactor=lambda call: call()
     )
-    journal.open()
+    at_once(journal.open())
     journal._database.close()
     with closing(sqlite3.connect(path)) as database, database:
         for position, it in enumerate(inputs, 1):
@@ -90,7 +97,7 @@ def test_the_state_is_read_at_the_start(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "journal.db"
     written(path, Post(message=message()), Stopped(positions=((102, "u", "org.tuleap.kanban.3", 77),)))
     node = Node(path)
-    node.snapshots.restore()
+    at_once(node.snapshots.restore())
     assert [it.topic for it in node.world.published] == ["org.tuleap.kanban.3"]
     assert node.world.pages.positions.state() == [(102, "u", "org.tuleap.kanban.3", 77)]
     assert any("was read up to record 2" in it for it in log.lines)
@@ -101,7 +108,7 @@ def test_positions_do_not_hold_if_the_process_was_killed_later(tmp_path: Path) -
     stopped = Stopped(positions=((102, "u", "org.tuleap.kanban.3", 77),))
     written(path, stopped, Post(message=message()))
     node = Node(path)
-    node.snapshots.restore()
+    at_once(node.snapshots.restore())
     assert node.world.pages.positions.state() == []
 
 
@@ -110,8 +117,8 @@ def test_a_journal_that_cannot_be_read_is_an_error_and_stays(tmp_path: Path) -> 
     written(path, Post(message=message()))
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE record SET body = x'01c1'")
-    with pytest.raises(ConfigError, match="move the file away"):
-        Node(path).snapshots.restore()
+    with pytest.raises(ConfigError, match="move it away"):
+        at_once(Node(path).snapshots.restore())
     assert path.exists()
 
 
@@ -120,29 +127,45 @@ def test_records_of_a_newer_version_are_said(tmp_path: Path, log: Log) -> None:
     written(path, Post(message=message()))
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE record SET body = x'02'")
-    Node(path).snapshots.restore()
+    at_once(Node(path).snapshots.restore())
     assert any("1 records of a newer version were skipped" in it for it in log.lines)
 
 
-def test_snapshots_are_made_at_the_interval_if_there_are_new_records(tmp_path: Path) -> None:
-    node, saved = Node(tmp_path / "journal.db"), list[Any]()
-    node.snapshots.restore()
-    node.journal.save = saved.append  # type: ignore[method-assign]
-    node.snapshots.start()
-    node.journal.position = 7
+def test_snapshots_are_made_at_the_interval(tmp_path: Path) -> None:
+    node, intervals = Node(tmp_path / "journal.db"), list[float]()
+
+    async def save(make: Any, interval: float) -> bool:
+        intervals.append(interval)
+        make()
+        return True
+
+    at_once(node.snapshots.restore())
+    node.journal.save = save  # type: ignore[method-assign]
+    node.snapshots.start(print)
     node.clock.advance(600)
     node.clock.advance(600)
-    assert len(saved) == 1
-    node.journal.position = 8
-    node.clock.advance(600)
-    assert len(saved) == 2
+    assert intervals == [600, 600]
+    assert node.snapshots.seconds > 0
     assert b"tuleaprt_snapshot_seconds" in node.metrics.exposition()
+
+
+def test_a_journal_that_does_not_take_a_snapshot_is_said(tmp_path: Path, log: Log) -> None:
+    async def save(make: Any, interval: float) -> bool:
+        raise JournalUnavailable("it is full")
+
+    node = Node(tmp_path / "journal.db")
+    at_once(node.snapshots.restore())
+    node.journal.save = save  # type: ignore[method-assign]
+    node.snapshots.start(print)
+    node.clock.advance(600)
+    assert "no snapshot was written: it is full" in log.lines
+    assert len(node.clock.getDelayedCalls()) == 1
 
 
 def test_injected_fault_in_a_snapshot_is_recorded_and_the_next_one_is_made(tmp_path: Path, log: Log) -> None:
     node = Node(tmp_path / "journal.db")
-    node.snapshots.restore()
-    node.snapshots.start()
+    at_once(node.snapshots.restore())
+    node.snapshots.start(print)
     node.journal.position, node.journal.save = 7, None  # type: ignore[method-assign,assignment]
     node.clock.advance(600)
     assert len(log.tracebacks) == 1
@@ -151,7 +174,7 @@ def test_injected_fault_in_a_snapshot_is_recorded_and_the_next_one_is_made(tmp_p
 
 def test_records_are_counted_and_timed(tmp_path: Path) -> None:
     node = Node(tmp_path / "journal.db")
-    node.snapshots.restore()
+    at_once(node.snapshots.restore())
     node.journal.on_written(0.003)
     page = node.metrics.exposition().decode()
     assert "tuleaprt_journal_records_total 1" in page

@@ -51,6 +51,7 @@ class Harness:
         relay = Relay(
             self.realm,
             self.journal,
+            node="here",
             campaigns=Campaigns(max=9, idle_seconds=9, max_publications=1000),
             revocations=Revocations(1800),
             grace=0,

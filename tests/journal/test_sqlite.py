@@ -4,20 +4,40 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
 
 from tests.conftest import Log
 from tuleaprt.errors import ConfigError, JournalUnavailable
 from tuleaprt.journal import sqlite
 from tuleaprt.journal.journal import Record
 from tuleaprt.journal.sqlite import SqliteJournal, file_system
+
+
+def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What the coroutine returns, without a reactor."""
+    results: list[Any] = []
+    ensureDeferred(coroutine).addBoth(results.append)
+    (result,) = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result
+
+
+def read(journal: SqliteJournal[str], after: int) -> list[Record[str]]:
+    async def whole() -> list[Record[str]]:
+        return [it async for batch in journal.batches(after) for it in batch]
+
+    found: list[Record[str]] = at_once(whole())
+    return found
 
 
 class Reactor:
@@ -30,7 +50,7 @@ class Reactor:
         )
         self.applied: list[Record[str]] = []
         self.journal.follow(self.applied.append)
-        self.journal.open()
+        at_once(self.journal.open())
 
     def append(self, input: str, at: float = 1.0) -> Deferred[Any]:
         return ensureDeferred(self.journal.append(input, at=at))
@@ -44,10 +64,10 @@ class Reactor:
         return results
 
     def close(self) -> None:
-        self.wait(self.journal.close())
+        self.wait(ensureDeferred(self.journal.close()))
 
     def read(self, after: int = 0) -> list[tuple[int, float, str]]:
-        return [(it.position, it.at, it.input) for it in self.journal.records(after)]
+        return [(it.position, it.at, it.input) for it in read(self.journal, after)]
 
 
 @pytest.fixture
@@ -116,7 +136,7 @@ def test_two_snapshots_are_kept_and_the_records_after_the_older_one(path: Path) 
     assert first.journal.snapshot() == (0, None)
     for number in range(1, 4):
         first.wait(first.append(f"{number}a"), first.append(f"{number}b"))
-        first.journal.save(b"state %d" % number)
+        at_once(first.journal.save(partial(bytes, f"state {number}", "ascii"), 1))
     first.close()
     second = Reactor(path)
     assert second.journal.snapshot() == (4, b"state 2")
@@ -127,7 +147,7 @@ def test_two_snapshots_are_kept_and_the_records_after_the_older_one(path: Path) 
 def test_with_one_snapshot_all_records_are_still_there(path: Path) -> None:
     first = Reactor(path)
     first.wait(first.append("a"))
-    first.journal.save(b"state")
+    at_once(first.journal.save(lambda: b"state", 1))
     first.close()
     second = Reactor(path)
     assert second.journal.snapshot() == (0, None)
@@ -138,10 +158,10 @@ def test_with_one_snapshot_all_records_are_still_there(path: Path) -> None:
 def test_positions_go_on_though_all_records_are_in_the_snapshots(path: Path) -> None:
     first = Reactor(path)
     first.wait(first.append("a"))
-    first.journal.save(b"one")
+    at_once(first.journal.save(lambda: b"one", 1))
     first.wait(first.append("b"))
-    first.journal.save(b"two")
-    first.journal.save(b"two again")
+    at_once(first.journal.save(lambda: b"two", 1))
+    at_once(first.journal.save(lambda: b"two again", 1))
     first.close()
     second = Reactor(path)
     assert second.journal.position == 2
@@ -164,7 +184,7 @@ from tuleaprt.journal.sqlite import SqliteJournal
 calls = queue.SimpleQueue()
 journal = SqliteJournal(Path({str(path)!r}), encode=str.encode, decode=bytes.decode, in_reactor=calls.put)
 journal.follow(lambda record: print(record.position, flush=True))
-journal.open()
+ensureDeferred(journal.open())
 for number in range(500):
     ensureDeferred(journal.append(str(number), at=1.0))
 while True:
@@ -277,11 +297,11 @@ def test_a_check_changes_nothing(path: Path, reactor: Reactor) -> None:
         path, encode=str.encode, decode=bytes.decode, in_reactor=print
     )
     with pytest.raises(ConfigError, match="locked by another process"):
-        another.check()
+        at_once(another.check())
     reactor.close()
     reactor.close = lambda: None  # type: ignore[method-assign]
     before = path.read_bytes()
-    another.check()
+    at_once(another.check())
     assert path.read_bytes() == before
 
 
@@ -291,10 +311,10 @@ def test_a_check_of_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
             folder / "x.db", encode=str.encode, decode=bytes.decode, in_reactor=print
         )
         if is_good:
-            journal.check()
+            at_once(journal.check())
         else:
             with pytest.raises(ConfigError, match="the folder"):
-                journal.check()
+                at_once(journal.check())
 
 
 def test_closing_without_an_append(path: Path) -> None:

@@ -32,6 +32,7 @@ class Harness:
         self.relay = Relay(
             self.realm,
             journal or MemoryJournal[Input](b"e" * 32),
+            node="here",
             campaigns=Campaigns(max=10, idle_seconds=3600, max_publications=1000),
             revocations=Revocations(1800),
             grace=15,
@@ -236,6 +237,7 @@ class Full:
 
     epoch = b"e"
     outlives_the_process = False
+    is_shared = False
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -273,8 +275,15 @@ def test_an_operators_mistake_is_told_with_its_place() -> None:
 
 
 def test_an_operator_learns_that_the_journal_takes_nothing(log: Log) -> None:
-    assert isinstance(Harness(Full(JournalUnavailable("full"))).publish(), Unavailable)
+    refused = Harness(Full(JournalUnavailable("full"))).publish()
+    assert isinstance(refused, Unavailable)
+    assert "nothing was published" in str(refused)
     assert log.tracebacks == []
+
+
+def test_an_operator_learns_that_the_outcome_is_unknown() -> None:
+    refused = Harness(Full(JournalUnavailable("away", is_unknown=True))).publish()
+    assert "it is not known whether it was published" in str(refused)
 
 
 def test_an_operator_is_answered_whatever_fails(log: Log) -> None:

@@ -27,10 +27,12 @@ class Harness:
         self.windows = Windows(
             self.presence,
             self.clock,
+            node="here",
             grace=GRACE,
             session_of=self.connected.get,
             note=self.noted.append,
             shares_groups=True,
+            has_others=True,
             faults=Faults(self.metrics),
         )
 
@@ -63,7 +65,7 @@ def test_of_windows_that_are_on_no_test_the_journal_is_told_nothing(harness: Har
 def test_a_window_that_is_connected_when_it_enters_is_said_to_be(harness: Harness) -> None:
     harness.connected[ALICE] = 5000
     harness.enter(ALICE)
-    assert harness.take() == [WindowSeen(window=ALICE, session=5000)]
+    assert harness.take() == [WindowSeen(window=ALICE, session=5000, node="here")]
     assert harness.clock.getDelayedCalls() == []
 
 
@@ -93,7 +95,7 @@ def test_what_the_realm_tells_of_viewers_is_noted(harness: Harness) -> None:
     harness.windows.unsubscribed(ALICE, CAMPAIGN)
     harness.windows.unsubscribed(ALICE, "org.tuleap.testmanagement.10")
     assert harness.take() == [
-        WindowSeen(window=ALICE, session=5000),
+        WindowSeen(window=ALICE, session=5000, node="here", is_new=True),
         WindowLost(window=ALICE, session=5000),
         WindowUnsubscribed(window=ALICE, topic=CAMPAIGN),
     ]

@@ -81,3 +81,12 @@ def test_what_was_taken_late_counts_unless_another_socket_has_the_window() -> No
     assert positions.state() == [(102, "u", "org.tuleap.kanban.3", 7)]
     positions.advance(place(), 7, 8)
     assert positions.take(place()) == 8
+
+
+def test_what_another_process_has_remembered_is_forgotten_unless_it_is_newer_here() -> None:
+    positions = Positions()
+    state = [(102, "u", "org.tuleap.kanban.3", 7), (102, "v", "org.tuleap.kanban.3", 8)]
+    positions.restore(state)
+    positions.keep(Place(Window(102, "v"), "org.tuleap.kanban.3"), 9)
+    positions.forget(state)
+    assert positions.state() == [(102, "v", "org.tuleap.kanban.3", 9)]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tuleaprt.tuleap.presence import Departure, Presence, PresenceChange, Viewers
+from tuleaprt.tuleap.presence import NODE_SECONDS, Departure, Presence, PresenceChange, Viewers
 from tuleaprt.wamp.publication import JsonText, Window
 
 NINE, TEN = "org.tuleap.testmanagement.9", "org.tuleap.testmanagement.10"
@@ -194,3 +194,37 @@ def test_of_a_window_that_is_nowhere_there_is_nothing_to_say(presence: Presence)
     assert presence.absent_since(ALICE) is None
     assert presence.campaign_of(ALICE) is None
     assert len(presence) == 0
+
+
+# Nodes.
+
+
+def test_windows_of_a_node_that_is_not_heard_of_are_absent() -> None:
+    presence = Presence()
+    for window, node in ((ALICE, "a"), (BOB, "b")):
+        presence.enter(window, "org.tuleap.testmanagement.9", 39, JsonText(b"{}"), left=None, at=1000)
+        presence.seen(window, 5000, node)
+    assert presence.heard("a", 1000) == presence.heard("b", 1000) == []
+    assert presence.heard("a", 1000 + NODE_SECONDS) == []
+    assert presence.heard("a", 1001 + NODE_SECONDS) == [BOB]
+    assert presence.absent_since(BOB) == 1001 + NODE_SECONDS
+    assert presence.session(ALICE) == 5000
+    assert presence.nodes() == {"a": 1001 + NODE_SECONDS}
+
+
+def test_a_node_that_has_written_no_probe_yet_has_its_time() -> None:
+    presence = Presence()
+    presence.enter(ALICE, "org.tuleap.testmanagement.9", 39, JsonText(b"{}"), left=None, at=1000)
+    presence.seen(ALICE, 5000, "a")
+    assert presence.heard("b", 2000) == []
+    assert presence.heard("b", 2000 + NODE_SECONDS) == []
+    assert presence.heard("b", 2001 + NODE_SECONDS) == [ALICE]
+
+
+def test_nodes_outlive_a_snapshot() -> None:
+    before, after = Presence(), Presence()
+    before.enter(ALICE, "org.tuleap.testmanagement.9", 39, JsonText(b"{}"), left=None, at=1000)
+    before.seen(ALICE, 5000, "a")
+    before.heard("a", 1000)
+    after.restore(before.state(), before.nodes())
+    assert after.heard("b", 1001 + NODE_SECONDS) == [ALICE]

@@ -16,7 +16,9 @@ from tuleaprt.tuleap.podium import Result
 from tuleaprt.wamp.publication import Audience, JsonText, Window
 
 WRITTEN = Path(__file__).parent.parent / "fixtures" / "journal" / "v1.bin"
-"""Records of each type, each behind its length in four octets, written by the first version."""
+"""Records of each type, each behind its length in four octets. Records are added at the end and never written
+again.
+"""
 
 WINDOW = Window(101, "7b1c8d2e-3f4a-4b5c-9d6e-0f1a2b3c4d5e")
 RESULT = Result(status="passed", author=101, is_automated=False, rights=rights())
@@ -47,6 +49,15 @@ EACH: list[inputs.Input] = [
     inputs.GraceEnded(window=WINDOW, since=1741878120.123456),
     inputs.Stopped(positions=((101, WINDOW.uuid, "org.tuleap.kanban.3", 2**53 - 1),)),
     inputs.Probed(token="node-1"),
+    inputs.WindowSeen(window=WINDOW, session=7, node="a", is_new=True),
+    inputs.Stopped(positions=(), node="a"),
+    inputs.Probed(token="a-1", node="a"),
+    inputs.SessionsKilled(
+        node="a", authid="102", authrole=None, reason="wamp.close.killed", message="Good night"
+    ),
+    inputs.SessionsKilled(
+        node="a", authid=None, authrole="user", reason="org.tuleap.close.logout", message=None
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import KANBAN, Everything, Member, Sent, history, new_realm, publication
 from tuleaprt.errors import InvalidUri, LimitExceeded, NoSuchSubscription, NotAuthorized
-from tuleaprt.wamp.auth import Identity, Role
+from tuleaprt.wamp.auth import Role
 from tuleaprt.wamp.identifiers import Match
 from tuleaprt.wamp.outlet import End
 from tuleaprt.wamp.publication import Window
@@ -298,8 +298,11 @@ class Observed:
     def unsubscribed(self, window: Window, topic: str) -> None:
         self.told.append(("unsubscribed", window, topic))
 
-    def groups_shown(self, identity: Identity) -> None:
-        self.groups.append((identity.user_id, identity.groups))
+    def groups_shown(self, user_id: int, exp: float, groups: frozenset[str]) -> None:
+        self.groups.append((user_id, groups))
+
+    def killed(self, authid: str | None, authrole: str | None, reason: str, message: str | None) -> None:
+        self.told.append(("killed", authid, authrole, reason, message))
 
 
 def test_an_observer_is_told_of_a_users_newest_groups_when_they_change(realm: Realm) -> None:

@@ -27,7 +27,7 @@ from tuleaprt.application.instrumentation import (
 from tuleaprt.application.lifecycle import TuleaprtService
 from tuleaprt.configuration.options import Config
 from tuleaprt.configuration.reload import KeyFile, Live, Reload
-from tuleaprt.journal.sqlite import SqliteJournal
+from tuleaprt.journal.journal import MemoryJournal
 from tuleaprt.operations.logs import Faults, Log, audit
 from tuleaprt.operations.metrics import PrometheusMetrics
 from tuleaprt.operations.systemd import Notify
@@ -74,7 +74,8 @@ def compose(
     faults = Faults(metrics)
     backpressure = Backpressure(config.limits.max_outboxes)
     fanout = Fanout(reactor, backpressure=backpressure, metrics=metrics, faults=faults)
-    journal = new_journal(config.journal.url, reactor, secrets.token_bytes)
+    node = secrets.token_hex(8)
+    journal = new_journal(config, node, reactor, secrets.token_bytes)
     policy = RoomPolicy()
     realm = Realm(
         config.realtime.realm,
@@ -104,6 +105,7 @@ def compose(
     relay = Relay(
         realm,
         journal,
+        node=node,
         campaigns=campaigns,
         revocations=verifier.revocations,
         grace=config.presence.grace,
@@ -146,12 +148,13 @@ def compose(
         metrics=metrics,
         faults=faults,
     )
-    readiness = Readiness(probe.problem)
+    durable = None if isinstance(journal, MemoryJournal) else journal
+    readiness = Readiness(probe.problem, *([] if durable is None else [durable.problem]))
     pages = _pages(config, router, campaigns, others[REFRESH], metrics)
     snapshots = None
-    if isinstance(journal, SqliteJournal):
+    if durable is not None:
         snapshots = Snapshots(
-            journal,
+            durable,
             Owners(realm=realm, campaigns=campaigns, revocations=verifier.revocations),
             relay,
             pages.positions,

@@ -28,14 +28,14 @@ from tuleaprt.wamp.publication import Publication
 
 
 class Readiness:
-    """Whether the server is ready for posts and clients. ``probe`` returns what is wrong with the probe, or
-    None.
+    """Whether the server is ready for posts and clients. ``problems`` return what is wrong with a part of the
+    server, or None.
 
     The key needs no check: without it, the server does not start.
     """
 
-    def __init__(self, probe: Callable[[], str | None]) -> None:
-        self._probe = probe
+    def __init__(self, *problems: Callable[[], str | None]) -> None:
+        self._problems = problems
         self.is_listening = False
         self.is_stopping = False
 
@@ -44,7 +44,7 @@ class Readiness:
         found = [
             "shutting down" if self.is_stopping else None,
             None if self.is_listening or self.is_stopping else "not listening",
-            self._probe(),
+            *(problem() for problem in self._problems),
         ]
         return [it for it in found if it is not None]
 

@@ -1,13 +1,16 @@
 """The service that twistd runs: the order in which the server starts and stops."""
 
+import atexit
 import gc
 import math
+import os
 import signal
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
@@ -34,6 +37,10 @@ GARBAGE_THRESHOLDS = (10_000, 10, 10)
 
 def not_started(problems: Iterable[str]) -> SystemExit:
     return SystemExit("\n".join(("tuleaprt does not start:", *problems)))
+
+
+def _problems(failure: Failure) -> Iterable[str]:
+    return failure.value.problems if isinstance(failure.value, ConfigError) else [failure.getErrorMessage()]
 
 
 class TuleaprtService(Service):
@@ -77,6 +84,10 @@ class TuleaprtService(Service):
         self._background = list(background)
         self._snapshots = snapshots
         self._ports: list[tuple[Listener, IListeningPort]] = []
+        self._waiting: list[Any] = []
+        """The ports that answer when the journal has been read."""
+        self._beginning: Deferred[None] = succeed(None)
+        self._failure: Failure | None = None
         self._log = log
         probe.on_ok = self._is_well
 
@@ -105,14 +116,27 @@ class TuleaprtService(Service):
 
     def startService(self) -> None:
         super().startService()
+        # The process has its own rights now, so the file of a journal belongs to its user.
+        self._beginning = ensureDeferred(self._restore())
+        self._beginning.addErrback(self._not_restored)
+        if self._failure is not None:
+            raise not_started(_problems(self._failure))
+        if not self._beginning.called:
+            # Clients that connect meanwhile wait for the first answer.
+            self._waiting = [port for _, port in self._ports]
+            for port in self._waiting:
+                port.stopReading()
+        for follower in self._background:
+            follower.start()
+        self._reactor.callWhenRunning(self._running)
+
+    async def _restore(self) -> None:
+        """Take over what the journal has, and prepare for a long run."""
         if self._snapshots is not None:
-            # The process has its own rights now, so the file belongs to its user. Collections while the state
-            # grows would take most of the time.
+            # Collections while the state grows would take most of the time.
             gc.disable()
             try:
-                self._snapshots.restore()
-            except ConfigError as error:
-                raise not_started(error.problems) from None
+                await self._snapshots.restore()
             finally:
                 gc.enable()
         # A collection walks over thousands of connections and the event history, and posts leave no cycles
@@ -121,19 +145,43 @@ class TuleaprtService(Service):
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         self.raise_file_limit()
-        for follower in self._background:
-            follower.start()
-        self._readiness.is_listening = True
-        self._reactor.callWhenRunning(self._running)
 
     def _running(self) -> None:
-        """Announce readiness. Before this, signals are handled by Twisted."""
+        """Before this, signals are handled by Twisted."""
         self._exit_with_0()
+        self._beginning.addCallback(self._ready)
+
+    def _not_restored(self, failure: Failure) -> None:
+        self._failure = failure
+
+    def _ready(self, _: object) -> None:
+        """Answer clients, and announce readiness."""
+        if self._readiness.is_stopping:
+            return
+        if self._failure is not None:
+            self._fail(str(not_started(_problems(self._failure))))
+            return
+        self._readiness.is_listening = True
+        for port in self._waiting:
+            port.startReading()
         if self._snapshots is not None:
-            self._snapshots.start()
+            self._snapshots.start(lambda reason: self._fail(f"{reason}: this process ends"))
         self._probe.start()
         self._notify.ready()
         self.log.info("tuleaprt is ready")
+
+    def _fail(self, reason: str) -> None:
+        """Stop in order, with exit status 1, so that systemd starts the server again."""
+        self.log.critical("{reason}", event="server.failed", reason=reason)
+
+        def leave() -> None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+        # twistd itself ends with 0 after every stop.
+        atexit.register(leave)
+        self._reactor.stop()
 
     def raise_file_limit(self) -> None:
         """Raise the limit of open files for all connections, or log that it is too low."""
@@ -158,6 +206,7 @@ class TuleaprtService(Service):
     async def _stop(self) -> None:
         end = self._reactor.seconds() + self._drain
         self._readiness.is_stopping = True
+        self._beginning.cancel()
         self._notify.stopping()
         for listener, port in self._ports:
             if listener.name != "private":

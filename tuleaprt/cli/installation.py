@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from tuleaprt.application.durability import check_journal
 from tuleaprt.application.service import makeService
+from tuleaprt.cli.session import run
 from tuleaprt.cli.settings import CONFIG, config_path
 from tuleaprt.configuration.loading import load
 from tuleaprt.configuration.options import effective
@@ -38,7 +39,7 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--connect",
         action="store_true",
-        help="also try whether the file of the journal can be used; a running server holds it",
+        help="also try whether the journal's file or Redis can be used; a running server holds the file",
     )
     parser.set_defaults(command=check)
 
@@ -55,7 +56,7 @@ def check(arguments: argparse.Namespace) -> int:
     except SystemExit as error:
         raise ConfigError(*str(error).splitlines()[1:]) from None
     if arguments.connect:
-        check_journal(config.journal.url)
+        run(lambda reactor: check_journal(config, reactor))
     print(effective(config))
     return 0
 

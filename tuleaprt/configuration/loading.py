@@ -16,7 +16,16 @@ from typing import Any
 
 import msgspec
 
-from tuleaprt.configuration.options import EXPECTED, SECTIONS, Config, Realtime, hint, is_secret, toml
+from tuleaprt.configuration.options import (
+    EXPECTED,
+    SECTIONS,
+    Config,
+    Journal,
+    Realtime,
+    hint,
+    is_secret,
+    toml,
+)
 from tuleaprt.errors import ConfigError
 from tuleaprt.transport.listening import fault_of, is_out_of_reach
 from tuleaprt.transport.request_headers import parse_origin
@@ -82,6 +91,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         key=reading.key(realtime),
         key_is_fixed=bool(environment.get("PRIVATE_KEY")),
         post_secret=reading.post_secret(realtime),
+        journal_password=reading.journal_password(sections["journal"]),
     )
     for section, option, expected, given in faults(config):
         reading.wrong((section, option), expected, given)
@@ -150,6 +160,18 @@ class _Reading:
         except ConfigError as error:
             reason = f"one that cannot be read: {error}"
         self.wrong(("realtime", "post_secret"), "file: and the path of a file with the secret", reason)
+        return b""
+
+    def journal_password(self, journal: Journal) -> bytes:
+        if not journal.password_file:
+            return b""
+        try:
+            if password := _read(journal.password_file).strip():
+                return password
+            reason = "an empty one"
+        except ConfigError as error:
+            reason = f"one that cannot be read: {error}"
+        self.wrong(("journal", "password_file"), "a file with the password of Redis", reason)
         return b""
 
     def _take(self, place: Place, value: Any) -> None:

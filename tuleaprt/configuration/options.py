@@ -14,6 +14,8 @@ import msgspec
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+NaturalNumber = Annotated[int, msgspec.Meta(ge=0)]
+Patience = Annotated[float, msgspec.Meta(gt=0, le=30)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 Algorithms = Annotated[tuple[Literal["HS256", "HS384", "HS512"], ...], msgspec.Meta(min_length=1)]
@@ -28,6 +30,8 @@ EXPECTED: dict[Any, str] = {
     Count: "a whole number, 1 or more",
     Seconds: "a number of seconds, more than 0 and at most 1000000000",
     SecondsOrNone: "a number of seconds, from 0 to 1000000000",
+    Patience: "a number of seconds, more than 0 and at most 30",
+    NaturalNumber: "a whole number, 0 or more",
     Algorithms: 'a list of "HS256", "HS384", "HS512", at least one',
     LogFormat: '"text" or "json"',
 }
@@ -111,9 +115,12 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """Where the inputs are kept."""
+    """Where the inputs are kept. Times are in seconds."""
 
     url: Text = "memory:"
+    password_file: str = ""
+    replicas: NaturalNumber = 0
+    patience: Patience = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +154,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration, with the two secrets in files that it names.
+    """The whole configuration, with the secrets in files that it names.
 
     ``key_is_fixed``: the key comes from the environment and does not change.
     """
@@ -167,6 +174,7 @@ class Config:
     key: bytes = field(repr=False)
     key_is_fixed: bool = False
     post_secret: bytes = field(default=b"", repr=False)
+    journal_password: bytes = field(default=b"", repr=False)
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -229,6 +237,13 @@ def changes(before: Config, after: Config) -> list[str]:
     return changed
 
 
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    head, at, rest = url.rpartition("@")
+    login, colon, password = head.rpartition(":")
+    return f"{login}:(set)@{rest}" if at and colon and not password.startswith("//") else url
+
+
 def toml(value: Any) -> str:
     """A value as one line of TOML."""
     if isinstance(value, list | tuple):
@@ -251,6 +266,8 @@ def effective(config: Config) -> str:
                 value = getattr(getattr(config, section), option.name)
                 if is_secret(section, option.name):
                     value = "(set)" if value else "(not set)"
+                elif (section, option.name) == ("journal", "url"):
+                    value = without_password(value)
                 lines.append(f"{option.name} = {toml(value)}")
     where = "PRIVATE_KEY" if config.key_is_fixed else "key_file"
     return "\n".join([f"# The key: {'(set)' if config.key else '(not set)'}, of {where}.", *lines, ""])

@@ -16,7 +16,7 @@ and applies these records, so it has the state and the event history of a whole 
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from threading import Thread
 from time import perf_counter, strftime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from tuleaprt.errors import ConfigError, JournalUnavailable
@@ -67,6 +67,7 @@ class SqliteJournal(Generic[Input]):
     _database: sqlite3.Connection
     log = Logger()
     outlives_the_process = True
+    is_shared = False
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class SqliteJournal(Generic[Input]):
         in_reactor: Callable[[Callable[[], None]], object],
     ) -> None:
         self.path = path
+        self.name = str(path)
         self._encode = encode
         self._decode = decode
         self._in_reactor = in_reactor
@@ -90,14 +92,18 @@ class SqliteJournal(Generic[Input]):
         """Called for each record when it is on the disk, with the seconds since it was appended."""
         self.skipped = 0
         """Records of a newer version, which this one does not know."""
+        self.lag = 0.0
+        """Each record is applied when it has been written."""
         self.epoch = b""
         self.position = 0
         """The position of the newest record that is on the disk and applied."""
         self._last_at = 0.0
+        self._saved_at = -1
+        self._reason = ""
 
     # At the start.
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open the file, or make it. A damaged file is moved aside, and a new one begins with another epoch.
 
         Raises:
@@ -110,7 +116,7 @@ class SqliteJournal(Generic[Input]):
         self.position = max(row[0] or 0, newest or 0)
         self._last_at = row[1] or 0.0
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Whether the file can be used. It is neither made nor changed.
 
         Raises:
@@ -134,24 +140,30 @@ class SqliteJournal(Generic[Input]):
         rows = self._database.execute("SELECT position, body FROM snapshot ORDER BY position").fetchall()
         return (0, None) if len(rows) < 2 else rows[0]
 
-    def records(self, after: int) -> Iterator[Record[Input]]:
+    async def batches(self, after: int) -> AsyncIterator[Sequence[Record[Input]]]:
         """The records after this position, in order.
 
         Raises:
             CorruptRecord: one of them cannot be read.
         """
         query = "SELECT position, at, body FROM record WHERE position > ? ORDER BY position"
-        for position, at, body in self._database.execute(query, (after,)):
-            input = self._decode(body)
-            if input is None:
-                self.skipped += 1
-            else:
-                yield Record(position=position, at=at, input=input)
+        found = self._database.execute(query, (after,))
+        while rows := found.fetchmany(MOST_AT_ONCE):
+            inputs = [(position, at, self._decode(body)) for position, at, body in rows]
+            known = [Record(position=it[0], at=it[1], input=it[2]) for it in inputs if it[2] is not None]
+            self.skipped += len(inputs) - len(known)
+            yield known
 
     def follow(self, apply: Apply[Input]) -> None:
         self._apply = apply
 
+    def problem(self) -> str | None:
+        return None if self.is_up else f"the journal cannot be written: {self._reason}"
+
     # While the server runs.
+
+    def start(self, on_lost: Callable[[str], object]) -> None:
+        """Records are passed on when they are written."""
 
     async def append(self, input: Input, *, at: float) -> int:
         if self._thread is None:
@@ -161,17 +173,20 @@ class SqliteJournal(Generic[Input]):
         self._queue.put(_Append(input, at, perf_counter(), done))
         return await done
 
-    def save(self, body: bytes) -> None:
-        """Keep a snapshot of the state at ``position``, and drop what the last two do not need."""
-        self._queue.put(_Snapshot(self.position, body))
+    async def save(self, make: Callable[[], bytes], interval: float) -> bool:
+        # Without new records, a second snapshot of the same state would drop records that are not too old.
+        if self.position == self._saved_at:
+            return False
+        self._saved_at = self.position
+        self._queue.put(_Snapshot(self.position, make()))
+        return True
 
-    def close(self) -> Deferred[None]:
-        """Write what waits, and close the file. Nothing may be appended afterwards."""
+    async def close(self) -> None:
         if self._thread is None:
             self._database.close()
-            return succeed(None)
+            return
         self._queue.put(None)
-        return self._closed
+        await self._closed
 
     # In the thread that writes.
 
@@ -227,6 +242,7 @@ class SqliteJournal(Generic[Input]):
     def _failed(self, appends: list[_Append[Input]], why: str) -> None:
         if self.is_up:
             self.is_up = False
+            self._reason = why
             self.log.error("the journal cannot be written: {reason}", event="journal.down", reason=why)
         for append in appends:
             append.done.errback(JournalUnavailable(why))

@@ -32,7 +32,8 @@ from tuleaprt.wamp.realm import Member, Realm
 class Relay:
     """Follows the journal. Everything that happens follows from its records, on this node and on any other.
 
-    ``run`` starts a coroutine that nothing waits for. ``grace`` is in seconds.
+    ``node`` is the name of this process among all that follow the journal. ``run`` starts a coroutine that
+    nothing waits for. ``grace`` is in seconds.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Relay:
         realm: Realm,
         journal: Journal[inputs.Input],
         *,
+        node: str,
         campaigns: Campaigns,
         revocations: Revocations,
         grace: float,
@@ -50,6 +52,7 @@ class Relay:
     ) -> None:
         self._realm = realm
         self._journal = journal
+        self._node = node
         self._campaigns = campaigns
         self._revocations = revocations
         self._clock = clock
@@ -57,6 +60,7 @@ class Relay:
         self._metrics = metrics
         self._faults = faults
         self._echo: Callable[[str, int], None] = lambda token, id: None
+        self._on_stop: Callable[[inputs.Positions], None] = lambda positions: None
         self._unsaved: deque[inputs.Input] = deque()
         """What became of windows and groups while the journal could not be written."""
         self._retry: Call | None = None
@@ -64,10 +68,12 @@ class Relay:
         self._windows = Windows(
             campaigns.presence,
             clock,
+            node=node,
             grace=grace,
             session_of=lambda window: _id(realm.sessions.windows.get(window)),
             note=lambda input: self._run(self._note(input)),
             shares_groups=journal.outlives_the_process,
+            has_others=journal.is_shared,
             faults=faults,
         )
         realm.observe(self._windows)
@@ -99,19 +105,23 @@ class Relay:
         Raises:
             JournalUnavailable
         """
-        await self._append(inputs.Probed(token=token))
+        await self._append(inputs.Probed(token=token, node=self._node))
 
-    async def stopped(self, positions: Sequence[tuple[int, str, str, int]]) -> None:
+    async def stopped(self, positions: inputs.Positions) -> None:
         """Append the last record of this process.
 
         Raises:
             JournalUnavailable
         """
-        await self._append(inputs.Stopped(positions=tuple(positions)))
+        await self._append(inputs.Stopped(positions=positions, node=self._node))
 
     def follow_probes(self, echo: Callable[[str, int], None]) -> None:
         """Call ``echo`` with each probe in the journal, of any node, and with the id of a publication."""
         self._echo = echo
+
+    def follow_stops(self, on_stop: Callable[[inputs.Positions], None]) -> None:
+        """Call ``on_stop`` with the positions of each other node that stops in order."""
+        self._on_stop = on_stop
 
     def publish(
         self,
@@ -137,26 +147,47 @@ class Relay:
 
         try:
             input = record.input
+            replaced = self._replaced(input)
             for publication in self._publications(record):
                 self._metrics.published(family_of(publication.topic))
                 self._realm.publish(publication, record.at)
-            if isinstance(input, inputs.UserRevoked):
-                self._revocations.revoke(input.user_id, record.at)
-                self._realm.revoke(input.user_id, self._clock.seconds())
-            elif isinstance(input, inputs.Probed):
-                self._echo(input.token, publication_id(self._journal.epoch, record.position, 0))
-            elif (window := _window(input)) is not None:
-                self._windows.concerned(window)
+            if replaced is not None:
+                self._realm.replaced(*replaced, self._clock.seconds())
+            self._tell_sessions(input, record)
         except Exception:
             self._faults.record("applying a record")
 
-    def rebuild(self, records: Iterable[Record[inputs.Input]]) -> inputs.Input | None:
-        """Apply the records of former processes, and return the last input. There are no sessions yet, and
-        nothing is counted.
+    def _replaced(self, input: inputs.Input) -> tuple[Window, int] | None:
+        """The window that has opened a new session, and its session until now."""
+        if not isinstance(input, inputs.WindowSeen) or not input.is_new:
+            return None
+        former = self._campaigns.presence.session(input.window)
+        return None if former is None else (input.window, former)
+
+    def _tell_sessions(self, input: inputs.Input, record: Record[inputs.Input]) -> None:
+        now = self._clock.seconds()
+        match input:
+            case inputs.UserRevoked(user_id=user_id):
+                self._revocations.revoke(user_id, record.at)
+                self._realm.revoke(user_id, now)
+            case inputs.GroupsShown(user_id=user_id, exp=exp, groups=groups):
+                self._realm.learn(user_id, exp, groups)
+            case inputs.SessionsKilled() if input.node != self._node:
+                self._realm.kill(input.authid, input.authrole, input.reason, input.message, now)
+            case inputs.Stopped(positions=positions) if input.node != self._node:
+                self._on_stop(positions)
+            case inputs.Probed(token=token):
+                for lost in self._campaigns.presence.heard(input.node, record.at):
+                    self._windows.concerned(lost)
+                self._echo(token, publication_id(self._journal.epoch, record.position, 0))
+            case _ if (window := _window(input)) is not None:
+                self._windows.concerned(window)
+
+    def rebuild(self, records: Iterable[Record[inputs.Input]]) -> None:
+        """Apply records that were appended before the start. There are no sessions yet, and nothing is
+        counted.
         """
-        last = None
         for record in records:
-            last = record.input
             for publication in self._publications(record):
                 self._realm.publish(publication, record.at)
             if isinstance(input := record.input, inputs.UserRevoked):
@@ -164,17 +195,18 @@ class Relay:
                 self._realm.credentials.forget(input.user_id)
             elif isinstance(input, inputs.GroupsShown):
                 self._realm.credentials.learn(input.user_id, input.exp, input.groups)
-        return last
+            elif isinstance(input, inputs.Probed):
+                self._campaigns.presence.heard(input.node, record.at)
 
     def resume(self) -> None:
-        """No window has a session after a start: end the sessions of the former process, and begin the
-        graces.
+        """Begin the graces after a start. If the journal is this node's alone, no window has a session: end
+        the sessions of the former process.
         """
         for place in self._campaigns.presence.state():
-            if place.session is not None:
-                self._run(self._note(inputs.WindowLost(window=place.window, session=place.session)))
-            else:
+            if place.session is None:
                 self._windows.concerned(place.window)
+            elif not self._journal.is_shared:
+                self._run(self._note(inputs.WindowLost(window=place.window, session=place.session)))
 
     def stop(self) -> None:
         """Append nothing more about windows."""
@@ -236,8 +268,11 @@ class Relay:
     ) -> None:
         try:
             result: int | RequestError = await self._append(input)
-        except JournalUnavailable:
-            result = Unavailable("the journal does not accept it now; nothing was published")
+        except JournalUnavailable as error:
+            outcome = (
+                "it is not known whether it was published" if error.is_unknown else "nothing was published"
+            )
+            result = Unavailable(f"the journal does not accept it now; {outcome}")
         except Exception:
             self._faults.record("journalling a publication")
             result = Unavailable("an internal error; it has been logged")

@@ -12,9 +12,16 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from tuleaprt.operations.logs import Faults
-from tuleaprt.tuleap.inputs import GraceEnded, GroupsShown, Input, WindowLost, WindowSeen, WindowUnsubscribed
+from tuleaprt.tuleap.inputs import (
+    GraceEnded,
+    GroupsShown,
+    Input,
+    SessionsKilled,
+    WindowLost,
+    WindowSeen,
+    WindowUnsubscribed,
+)
 from tuleaprt.tuleap.presence import Presence
-from tuleaprt.wamp.auth import Identity
 from tuleaprt.wamp.publication import Window
 
 RETRY_SECONDS = 1
@@ -35,8 +42,9 @@ class Clock(Protocol):
 class Windows:
     """An Observer of the realm. It owns the delayed call for the grace of all windows.
 
-    ``session_of`` returns the session of a window on this node. ``note`` appends an input to the journal.
-    ``shares_groups``: the journal also gets the groups of users, for later processes and other nodes.
+    ``node`` is the name of this node. ``session_of`` returns the session of a window here. ``note`` appends
+    an input to the journal. ``shares_groups``: the journal also gets the groups of users, for later
+    processes and other nodes. ``has_others``: other nodes follow the journal.
     """
 
     def __init__(
@@ -44,18 +52,22 @@ class Windows:
         presence: Presence,
         clock: Clock,
         *,
+        node: str,
         grace: float,
         session_of: Callable[[Window], int | None],
         note: Callable[[Input], object],
         shares_groups: bool,
+        has_others: bool,
         faults: Faults,
     ) -> None:
         self._presence = presence
         self._clock = clock
+        self._node = node
         self._grace = grace
         self._session_of = session_of
         self._note = note
         self._shares_groups = shares_groups
+        self._has_others = has_others
         self._faults = faults
         self._absent: list[tuple[float, float, Window]] = []
         self._call: Call | None = None
@@ -65,16 +77,23 @@ class Windows:
 
     def joined(self, window: Window, session: int) -> None:
         if self._presence.holds(window):
-            self._note(WindowSeen(window=window, session=session))
+            self._note(WindowSeen(window=window, session=session, node=self._node, is_new=True))
 
     def left(self, window: Window, session: int) -> None:
         if self._presence.holds(window):
             self._note(WindowLost(window=window, session=session))
 
-    def groups_shown(self, identity: Identity) -> None:
+    def groups_shown(self, user_id: int, exp: float, groups: frozenset[str]) -> None:
         if self._shares_groups:
-            groups = GroupsShown(user_id=identity.user_id, exp=identity.exp, groups=identity.groups)
-            self._note(groups)
+            self._note(GroupsShown(user_id=user_id, exp=exp, groups=groups))
+
+    def killed(self, authid: str | None, authrole: str | None, reason: str, message: str | None) -> None:
+        if self._has_others:
+            self._note(
+                SessionsKilled(
+                    node=self._node, authid=authid, authrole=authrole, reason=reason, message=message
+                )
+            )
 
     def unsubscribed(self, window: Window, topic: str) -> None:
         if self._presence.campaign_of(window) == topic:
@@ -87,7 +106,7 @@ class Windows:
         session = self._session_of(window)
         since = self._presence.absent_since(window)
         if since is not None and session is not None:
-            self._note(WindowSeen(window=window, session=session))
+            self._note(WindowSeen(window=window, session=session, node=self._node))
         elif since is not None and not self._is_stopped:
             self._wait(since + self._grace, since, window)
 

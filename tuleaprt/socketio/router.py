@@ -52,6 +52,13 @@ class Positions:
         for user_id, uuid, topic, publication in state:
             self.keep(Place(Window(user_id, uuid), topic), publication)
 
+    def forget(self, state: Iterable[tuple[int, str, str, int]]) -> None:
+        """Forget what another process has remembered, as far as it is not newer here."""
+        for user_id, uuid, topic, publication in state:
+            place = Place(Window(user_id, uuid), topic)
+            if self._known.get(place) == publication:
+                self.take(place)
+
     def keep(self, place: Place, publication: int) -> None:
         """Remember the id of a publication, or of the place before the first one (wamp/history.py)."""
         self.take(place)

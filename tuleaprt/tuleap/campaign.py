@@ -41,12 +41,15 @@ class CampaignState(NamedTuple):
 
 
 class CampaignsState(NamedTuple):
-    """All campaigns; ``unwatched`` are the topics without viewers, the longest idle first."""
+    """All campaigns; ``unwatched`` are the topics without viewers, the longest idle first; ``nodes`` are the
+    times of the nodes' last probes.
+    """
 
     campaigns: list[CampaignState]
     unwatched: list[str]
     places: list[PlaceState]
     executions: ExecutionsState
+    nodes: dict[str, float] = {}  # noqa: RUF012 (a tuple's default is not changed)
 
 
 class Campaigns:
@@ -166,6 +169,7 @@ class Campaigns:
             unwatched=list(self._unwatched),
             places=self.presence.state(),
             executions=self.executions.state(),
+            nodes=self.presence.nodes(),
         )
 
     def restore(self, state: CampaignsState) -> None:
@@ -175,7 +179,7 @@ class Campaigns:
             users = {user: JsonText(text) for user, text in it.users.items()}
             campaign.ledger.replace(it.results, users)
         self._unwatched = OrderedDict((topic, self._campaigns[topic]) for topic in state.unwatched)
-        self.presence.restore(state.places)
+        self.presence.restore(state.places, state.nodes)
         self.executions.restore(state.executions)
 
     # What a session may see.

@@ -73,10 +73,14 @@ class GroupsShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSeen:
-    """A window that is on an execution has the session ``session``."""
+    """A window that is on an execution has the session ``session`` of this node. ``is_new``: it has just
+    opened it, so it replaces every former session of the window.
+    """
 
     window: Window
     session: int
+    node: str = ""
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,21 +107,41 @@ class GraceEnded:
     since: float
 
 
+Positions = tuple[tuple[int, str, str, int], ...]
+"""The last publications that windows over socket.io have received: user id, uuid, topic, publication id."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """A node has stopped in order. ``positions`` are the last publications that windows over socket.io have
-    received: user id, uuid, topic, publication id. They hold only if this is the last record, because a node
-    that is killed cannot say what its windows have received.
+    """A node has stopped in order. The positions hold only for a short time, and at a start only if this is
+    the last record, because a node that is killed cannot say what its windows have received.
     """
 
-    positions: tuple[tuple[int, str, str, int], ...]
+    positions: Positions
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsKilled:
+    """An operator of this node has killed the sessions with an ``authid`` or with an ``authrole``; both None:
+    all sessions. ``reason`` is a URI.
+    """
+
+    node: str
+    authid: str | None
+    authrole: str | None
+    reason: str
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """A node tests whether the journal returns what it appends. Nothing is published."""
+    """A node tests whether the journal returns what it appends, and shows that it runs. Nothing is
+    published.
+    """
 
     token: str
+    node: str = ""
 
 
 Input = (
@@ -131,6 +155,7 @@ Input = (
     | WindowUnsubscribed
     | GraceEnded
     | Stopped
+    | SessionsKilled
     | Probed
 )
 

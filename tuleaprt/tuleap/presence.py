@@ -4,6 +4,9 @@ A viewer is a window: a user id and a uuid. A window whose session has ended is 
 It keeps its place until the grace is over, unless it gets a session before. The end of a session counts
 only if it was the latest session of the window.
 
+The windows of a node become absent, too, when the node has written nothing for ``NODE_SECONDS``: a node that
+was killed cannot say that its sessions have ended. A node that was only slow says that it still has them.
+
 Times are in seconds since the epoch, as in the records. The length of the grace is decided elsewhere.
 """
 
@@ -12,6 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tuleaprt.wamp.publication import JsonText, Window
+
+NODE_SECONDS = 30
+"""Each node writes a probe every ten seconds (application/health.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +49,16 @@ class Departure:
 
 @dataclass(slots=True)
 class _Place:
-    """The place of a window. ``session`` is its session; None: it is absent since ``absent_since``."""
+    """The place of a window. ``session`` is its session, on ``node``; None: it is absent since
+    ``absent_since``.
+    """
 
     topic: str
     execution: int
     viewer: JsonText
     session: int | None
     absent_since: float
+    node: str
 
 
 class PlaceState(NamedTuple):
@@ -61,6 +70,7 @@ class PlaceState(NamedTuple):
     viewer: bytes
     session: int | None
     absent_since: float
+    node: str = ""
 
 
 class Presence:
@@ -69,6 +79,8 @@ class Presence:
     def __init__(self) -> None:
         self._places: dict[Window, _Place] = {}
         self._executions: dict[str, dict[int, dict[Window, JsonText]]] = {}
+        self._heard: dict[str, float] = {}
+        """When each node has written its last probe."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -91,18 +103,30 @@ class Presence:
         place = self._places.get(window)
         return None if place is None or place.session is not None else place.absent_since
 
+    def session(self, window: Window) -> int | None:
+        """The session of the window; None: it is absent, or on no execution."""
+        place = self._places.get(window)
+        return None if place is None else place.session
+
     def state(self) -> list[PlaceState]:
         """The places in the order in which windows took them."""
         return [
-            PlaceState(window, it.topic, it.execution, it.viewer.text, it.session, it.absent_since)
+            PlaceState(window, it.topic, it.execution, it.viewer.text, it.session, it.absent_since, it.node)
             for window, it in self._places.items()
         ]
 
-    def restore(self, places: Iterable[PlaceState]) -> None:
-        """Take over the places of a snapshot."""
+    def nodes(self) -> dict[str, float]:
+        """When each node has written its last probe."""
+        return dict(self._heard)
+
+    def restore(self, places: Iterable[PlaceState], heard: Mapping[str, float]) -> None:
+        """Take over the places and the nodes of a snapshot."""
+        self._heard = dict(heard)
         for it in places:
             viewer = JsonText(it.viewer)
-            self._places[it.window] = _Place(it.topic, it.execution, viewer, it.session, it.absent_since)
+            self._places[it.window] = _Place(
+                it.topic, it.execution, viewer, it.session, it.absent_since, it.node
+            )
             self._executions.setdefault(it.topic, {}).setdefault(it.execution, {})[it.window] = viewer
 
     # Called for Tuleap's posts.
@@ -121,8 +145,8 @@ class Presence:
             return []
         if former is not None:
             self._vacate(window, former)
-        session = None if former is None else former.session
-        self._places[window] = _Place(topic, execution, viewer, session, at)
+        session, node = (None, "") if former is None else (former.session, former.node)
+        self._places[window] = _Place(topic, execution, viewer, session, at, node)
         self._executions.setdefault(topic, {}).setdefault(execution, {})[window] = viewer
         elsewhere = [] if former is None or former.topic == topic else [self._removal(former)]
         origin = left if former is None else former.execution
@@ -152,16 +176,38 @@ class Presence:
 
     # Called when windows gain and lose their sessions.
 
-    def seen(self, window: Window, session: int) -> None:
+    def seen(self, window: Window, session: int, node: str = "") -> None:
         """The window has this session from now on."""
         if (place := self._places.get(window)) is not None:
-            place.session = session
+            place.session, place.node = session, node
 
     def lost(self, window: Window, session: int, at: float) -> None:
         """The session has ended. The window is absent if this was its session."""
         place = self._places.get(window)
         if place is not None and place.session == session:
             place.session, place.absent_since = None, at
+
+    def heard(self, node: str, at: float) -> list[Window]:
+        """The node has written a probe. Returns the windows that are absent now, because their nodes have
+        written none for ``NODE_SECONDS``.
+        """
+        self._heard[node] = at
+        # A node that has just begun to hold windows may not have written a probe.
+        for place in self._places.values():
+            if place.session is not None:
+                self._heard.setdefault(place.node, at)
+        gone = {node for node, last in self._heard.items() if last < at - NODE_SECONDS}
+        if not gone:
+            return []
+        for node in gone:
+            del self._heard[node]
+        lost = [
+            (window, it) for window, it in self._places.items() if it.session is not None and it.node in gone
+        ]
+        for window, place in lost:
+            assert place.session is not None
+            self.lost(window, place.session, at)
+        return [window for window, _ in lost]
 
     def grace_ended(self, window: Window, since: float) -> list[PresenceChange | Departure]:
         """The grace of a window that is absent since then is over."""

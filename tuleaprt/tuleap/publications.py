@@ -46,8 +46,8 @@ def _drafts(input: inputs.Input, at: float, campaigns: Campaigns) -> Iterator[Dr
             before = campaign.ledger.podium
             campaigns.seed(campaign, results, users)
             yield podium_changed(campaign, before, campaigns)
-        case inputs.WindowSeen(window=window, session=session):
-            presence.seen(window, session)
+        case inputs.WindowSeen(window=window, session=session, node=node):
+            presence.seen(window, session, node)
         case inputs.WindowLost(window=window, session=session):
             presence.lost(window, session, at)
         case inputs.WindowUnsubscribed(window=window, topic=topic):

@@ -66,6 +66,8 @@ class _GroupsShown(_Record, tag="groups_shown"):
 class _WindowSeen(_Record, tag="window_seen"):
     window: Window
     session: int
+    node: str = ""
+    is_new: bool = False
 
 
 class _WindowLost(_Record, tag="window_lost"):
@@ -84,11 +86,21 @@ class _GraceEnded(_Record, tag="grace_ended"):
 
 
 class _Stopped(_Record, tag="stopped"):
-    positions: tuple[tuple[int, str, str, int], ...]
+    positions: inputs.Positions
+    node: str = ""
+
+
+class _SessionsKilled(_Record, tag="sessions_killed"):
+    node: str
+    authid: str | None
+    authrole: str | None
+    reason: str
+    message: str | None
 
 
 class _Probed(_Record, tag="probed"):
     token: str
+    node: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -103,6 +115,7 @@ _decoder = msgspec.msgpack.Decoder(
     | _WindowUnsubscribed
     | _GraceEnded
     | _Stopped
+    | _SessionsKilled
     | _Probed
 )
 
@@ -125,6 +138,7 @@ _TYPES = frozenset(
         _WindowUnsubscribed,
         _GraceEnded,
         _Stopped,
+        _SessionsKilled,
         _Probed,
     )
 )
@@ -147,18 +161,26 @@ def _written(input: inputs.Input) -> _Record:
             return _UserRevoked(user_id=user_id)
         case inputs.GroupsShown(user_id=user_id, exp=exp, groups=groups):
             return _GroupsShown(user_id=user_id, exp=exp, groups=groups)
-        case inputs.WindowSeen(window=window, session=session):
-            return _WindowSeen(window=window, session=session)
+        case inputs.WindowSeen(window=window, session=session, node=node, is_new=is_new):
+            return _WindowSeen(window=window, session=session, node=node, is_new=is_new)
         case inputs.WindowLost(window=window, session=session):
             return _WindowLost(window=window, session=session)
         case inputs.WindowUnsubscribed(window=window, topic=topic):
             return _WindowUnsubscribed(window=window, topic=topic)
         case inputs.GraceEnded(window=window, since=since):
             return _GraceEnded(window=window, since=since)
-        case inputs.Stopped(positions=positions):
-            return _Stopped(positions=positions)
+        case inputs.Stopped(positions=positions, node=node):
+            return _Stopped(positions=positions, node=node)
+        case inputs.SessionsKilled():
+            return _SessionsKilled(
+                node=input.node,
+                authid=input.authid,
+                authrole=input.authrole,
+                reason=input.reason,
+                message=input.message,
+            )
         case _:
-            return _Probed(token=input.token)
+            return _Probed(token=input.token, node=input.node)
 
 
 def _fields(message: Message) -> Mapping[str, Any]:
@@ -204,7 +226,9 @@ def _read(record: _Record) -> inputs.Input:
         case _GroupsShown():
             return inputs.GroupsShown(user_id=record.user_id, exp=record.exp, groups=record.groups)
         case _WindowSeen():
-            return inputs.WindowSeen(window=record.window, session=record.session)
+            return inputs.WindowSeen(
+                window=record.window, session=record.session, node=record.node, is_new=record.is_new
+            )
         case _WindowLost():
             return inputs.WindowLost(window=record.window, session=record.session)
         case _WindowUnsubscribed():
@@ -212,9 +236,17 @@ def _read(record: _Record) -> inputs.Input:
         case _GraceEnded():
             return inputs.GraceEnded(window=record.window, since=record.since)
         case _Stopped():
-            return inputs.Stopped(positions=record.positions)
+            return inputs.Stopped(positions=record.positions, node=record.node)
+        case _SessionsKilled():
+            return inputs.SessionsKilled(
+                node=record.node,
+                authid=record.authid,
+                authrole=record.authrole,
+                reason=record.reason,
+                message=record.message,
+            )
     assert isinstance(record, _Probed)
-    return inputs.Probed(token=record.token)
+    return inputs.Probed(token=record.token, node=record.node)
 
 
 def _message(record: _Message) -> Message:

@@ -97,10 +97,16 @@ class Credentials:
         """Take over a snapshot."""
         self._latest = dict(latest)
 
-    def learn(self, user_id: int, exp: float, groups: Groups) -> None:
-        """The user has shown a token elsewhere or before."""
-        if exp >= self._latest.get(user_id, (0.0, groups))[0]:
+    def learn(self, user_id: int, exp: float, groups: Groups) -> bool:
+        """The user has shown a token elsewhere or before. Returns whether it is the newest one."""
+        is_newest = exp >= self._latest.get(user_id, (0.0, groups))[0]
+        if is_newest:
             self._latest[user_id] = exp, groups
+        return is_newest
+
+    def newest(self, user_id: int) -> tuple[float, Groups] | None:
+        """The end of the user's newest token, and its groups; None: the user has shown none."""
+        return self._latest.get(user_id)
 
     def show(self, identity: Identity, now: float) -> Groups:
         """Note a token that has just been shown, and return the groups that its user has now."""

@@ -17,9 +17,12 @@ wamp.subscription.count_subscribers   subscription               number of subsc
 ===================================== ========================== ===================================
 
 A killed session receives GOODBYE. No procedure kills the session of its caller.
+
+Where several nodes serve a realm, each procedure answers for the sessions and subscriptions of its own node.
+The last three that kill also end the sessions of the other nodes, and answer for their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuleaprt.errors import InvalidArgument, InvalidUri, NoSuchSession, NoSuchSubscription
@@ -63,27 +66,23 @@ class _SessionApi:
 
     def kill(self, caller: Member, arguments: Arguments, now: float) -> Result:
         session = self._session(arguments)
-        killed = self._kill(caller, arguments, now, lambda it: it is session, str(session.id))
-        if not killed:
+        reason, message = _why(arguments)
+        if session is caller:
             raise NoSuchSession("a session cannot kill itself")
+        self._realm.audit(caller, "kill", f"{session.id}: 1 ended")
+        session.dismiss(End.KILLED, reason, message, now)
         return Result()
 
     def kill_by_authid(self, caller: Member, arguments: Arguments, now: float) -> Result:
         authid = arguments.next("authid", a_text)
-        killed = self._kill(
-            caller, arguments, now, lambda it: it.identity.authid == authid, f"authid {authid}"
-        )
-        return Result(args=[killed])
+        return Result(args=[self._kill(caller, arguments, now, authid=authid)])
 
     def kill_by_authrole(self, caller: Member, arguments: Arguments, now: float) -> Result:
         role = arguments.next("authrole", a_text)
-        killed = self._kill(caller, arguments, now, lambda it: it.identity.role == role, f"authrole {role}")
-        return Result(args=[len(killed)])
+        return Result(args=[len(self._kill(caller, arguments, now, authrole=role))])
 
     def kill_all(self, caller: Member, arguments: Arguments, now: float) -> Result:
-        with self._realm.meta.silence():
-            killed = self._kill(caller, arguments, now, lambda it: True, "all")
-        return Result(args=[len(killed)])
+        return Result(args=[len(self._kill(caller, arguments, now))])
 
     def _of_roles(self, arguments: Arguments) -> Sequence[int]:
         roles = arguments.next_if_any("authroles", texts)
@@ -105,17 +104,25 @@ class _SessionApi:
         caller: Member,
         arguments: Arguments,
         now: float,
-        is_meant: Callable[[Member], bool],
-        whom: str,
+        *,
+        authid: str | None = None,
+        authrole: str | None = None,
     ) -> Sequence[int]:
-        reason = arguments.keyword("reason", a_uri) or KILLED
-        message = arguments.keyword("message", a_short_text)
-        arguments.done()
-        victims = [it for it in self._realm.sessions.values() if it is not caller and is_meant(it)]
-        self._realm.audit(caller, "kill", f"{whom}: {len(victims)} ended")
-        for victim in victims:
-            victim.dismiss(End.KILLED, reason, message, now)
-        return [it.id for it in victims]
+        reason, message = _why(arguments)
+        killed = self._realm.kill_everywhere(authid, authrole, reason, message, now, but=caller)
+        named = [f"authid {authid}"] * (authid is not None) + [f"authrole {authrole}"] * (
+            authrole is not None
+        )
+        self._realm.audit(caller, "kill", f"{' '.join(named) or 'all'}: {len(killed)} ended")
+        return killed
+
+
+def _why(arguments: Arguments) -> tuple[str, str | None]:
+    """The reason and the message of a kill."""
+    reason = arguments.keyword("reason", a_uri) or KILLED
+    message = arguments.keyword("message", a_short_text)
+    arguments.done()
+    return reason, message
 
 
 def subscription_procedures(realm: Realm) -> dict[str, Procedure]:

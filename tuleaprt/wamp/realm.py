@@ -1,6 +1,7 @@
 """A realm: its sessions, subscriptions and event history, and the one place that all publications pass."""
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -102,8 +103,11 @@ class Observer(Protocol):
     def unsubscribed(self, window: Window, topic: str) -> None:
         """The client has unsubscribed, or the session has lost the right to the topic."""
 
-    def groups_shown(self, identity: Identity) -> None:
-        """The user's newest token shows other groups than before."""
+    def groups_shown(self, user_id: int, exp: float, groups: frozenset[str]) -> None:
+        """The user's newest token, which ends at ``exp``, shows other groups than before."""
+
+    def killed(self, authid: str | None, authrole: str | None, reason: str, message: str | None) -> None:
+        """An operator has killed all sessions with this authid or authrole; both None: all sessions."""
 
 
 class Realm:
@@ -147,9 +151,7 @@ class Realm:
         """
         window = window_of(session)
         if window is not None and (former := self.sessions.windows.get(window)) is not None:
-            former.dismiss(
-                End.REPLACED, "org.tuleap.close.replaced", "this window has opened another session", now
-            )
+            self._replace(former, now)
         user = session.identity.user_id
         if user and len(self.sessions.users.get(user, ())) >= self.max_sessions_per_user:
             raise LimitExceeded(f"a user has at most {self.max_sessions_per_user} sessions")
@@ -171,10 +173,21 @@ class Realm:
         if identity.role is not Role.USER or groups == before:
             return
         for observer in self._observers:
-            observer.groups_shown(identity)
-        for other in self.sessions.of_user(identity.user_id):
-            if other.id in self.sessions and other.identity.role is Role.USER and other is not session:
-                other.assume(replace(other.identity, groups=groups))
+            observer.groups_shown(identity.user_id, identity.exp, groups)
+        self._assume(identity.user_id, groups, but=session)
+
+    def learn(self, user_id: int, exp: float, groups: frozenset[str]) -> None:
+        """The user has shown this token at another node. All sessions of the user get the newest groups.
+
+        If a newer one was shown here, whose groups were not news here, the other nodes are told.
+        """
+        before = self.credentials.newest(user_id)
+        if self.credentials.learn(user_id, exp, groups):
+            if before is None or before[1] != groups:
+                self._assume(user_id, groups)
+        elif before is not None and before[1] != groups:
+            for observer in self._observers:
+                observer.groups_shown(user_id, *before)
 
     def leave(self, session: Member) -> None:
         """Remove the session and its subscriptions. Nothing happens if it is not in the realm."""
@@ -186,6 +199,65 @@ class Realm:
         if (window := window_of(session)) is not None:
             for observer in self._observers:
                 observer.left(window, session.id)
+
+    def _assume(self, user_id: int, groups: frozenset[str], but: Member | None = None) -> None:
+        for session in self.sessions.of_user(user_id):
+            is_meant = session is not but and session.identity.role is Role.USER
+            if is_meant and session.id in self.sessions:
+                session.assume(replace(session.identity, groups=groups))
+
+    def replaced(self, window: Window, id: int, now: float) -> None:
+        """The window has opened another session elsewhere. The session with this id ends, if it is here."""
+        session = self.sessions.windows.get(window)
+        if session is not None and session.id == id:
+            self._replace(session, now)
+
+    def _replace(self, former: Member, now: float) -> None:
+        former.dismiss(
+            End.REPLACED, "org.tuleap.close.replaced", "this window has opened another session", now
+        )
+
+    def kill(
+        self,
+        authid: str | None,
+        authrole: str | None,
+        reason: str,
+        message: str | None,
+        now: float,
+        *,
+        but: Member | None = None,
+    ) -> list[int]:
+        """End the sessions with this authid or authrole, but one; both None: all, without meta events.
+        Returns their ids.
+        """
+        found = [
+            it
+            for it in self.sessions.values()
+            if it is not but
+            and authid in (None, it.identity.authid)
+            and authrole in (None, it.identity.role.value)
+        ]
+        ids = [it.id for it in found]
+        with self.meta.silence() if authid is None and authrole is None else nullcontext():
+            for session in found:
+                session.dismiss(End.KILLED, reason, message, now)
+        return ids
+
+    def kill_everywhere(
+        self,
+        authid: str | None,
+        authrole: str | None,
+        reason: str,
+        message: str | None,
+        now: float,
+        *,
+        but: Member,
+    ) -> list[int]:
+        """The same at all nodes. Returns the ids of the sessions here."""
+        ids = self.kill(authid, authrole, reason, message, now, but=but)
+        for observer in self._observers:
+            observer.killed(authid, authrole, reason, message)
+        return ids
 
     def revoke(self, user_id: int, now: float) -> None:
         """End all sessions of a user whose tokens have been revoked."""

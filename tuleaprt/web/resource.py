@@ -72,7 +72,10 @@ def translate(error: Exception) -> HttpError | None:
         return HttpError(status, error.code, error.message, path=error.path)
     if isinstance(error, JournalUnavailable):
         retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return HttpError(503, "unavailable", "nothing was published; try again", headers=retry)
+        outcome = (
+            "it is not known whether this was published" if error.is_unknown else "nothing was published"
+        )
+        return HttpError(503, "unavailable", f"{outcome}; try again", headers=retry)
     return None
 
 

@@ -1,0 +1,40 @@
+"""Positions, keys and entries of the Redis stream."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuleaprt.journal.streams import SEQUENCE_BITS, Keys, entries, id_of, position, time_of
+
+IDS = st.tuples(st.integers(0, 2**43 - 1), st.integers(0, 2**SEQUENCE_BITS - 1))
+
+
+@given(IDS, IDS)
+def test_positions_are_in_the_order_of_ids_and_lead_back_to_them(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    first, second = (position(b"%d-%d" % it) for it in (one, other))
+    assert (first < second) == (one < other)
+    assert id_of(first) == f"{one[0]}-{one[1]}"
+    assert first < 2**63
+    assert time_of(first) == one[0] / 1000
+
+
+@pytest.mark.parametrize("id", [b"", b"1", b"x-1", b"1-x", b"1-2-3", b"1-%d" % 2**SEQUENCE_BITS])
+def test_what_is_no_id_has_no_position(id: bytes) -> None:
+    with pytest.raises(ValueError, match=r"unpack|invalid literal|too many"):
+        position(id)
+
+
+def test_all_keys_of_a_realm_are_in_one_slot() -> None:
+    keys = Keys("tuleap")
+    assert keys.journal == "tuleaprt:{tuleap}:journal"
+    assert {it.partition("}")[0] for it in (keys.epoch, keys.snapshots, keys.once("n", 7))} == {
+        "tuleaprt:{tuleap"
+    }
+
+
+def test_an_entry_without_a_record_is_none() -> None:
+    reply = [[b"1-0", [b"r", b"body"]], [b"2-0", [b"x", b"y"]], [b"3-0", []]]
+    assert entries(reply) == [(b"1-0", b"body"), (b"2-0", None), (b"3-0", None)]
+    assert entries(None) == []
