@@ -6,7 +6,8 @@
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
 # make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router
-# make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'
+# make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'; NODES=3 for three
+#              servers on one Redis that are killed all the time: SOAK='SOAK_SECONDS=60 SOAK_SEED=7'
 # make clean   remove everything that the other targets have made
 
 PYTHON ?= python3
@@ -61,8 +62,8 @@ bench: $(if $(FULL),.venv/bench,.venv/run)
 	@.ci/require bench
 	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH)
 
-soak: .venv/run
-	$(BIN)/python benchmarks/soak.py $(SOAK)
+soak: $(if $(NODES),.venv/test,.venv/run)
+	$(if $(NODES),SOAK_SECONDS=600 SOAK_BROWSERS=200 $(SOAK) $(BIN)/pytest --quiet -s tests/end_to_end/test_cluster.py -k killed,$(BIN)/python benchmarks/soak.py $(SOAK))
 
 .venv/bin/pip:
 	@.ci/require run

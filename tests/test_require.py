@@ -23,6 +23,9 @@ NEEDED = (
 )
 
 
+OF_THE_TESTS = ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate")
+
+
 @pytest.fixture
 def system(tmp_path: Path) -> Path:
     """A folder with all needed commands, and a user that is not root."""
@@ -80,12 +83,21 @@ def test_a_compiler_without_the_headers_of_openssl_is_not_enough(system: Path) -
 
 
 def test_the_server_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate", "cc"):
+    for name in (
+        "node",
+        "npm",
+        "curl",
+        "nginx",
+        "logrotate",
+        "redis-server",
+        "systemd-socket-activate",
+        "cc",
+    ):
         (system / name).unlink()
     assert require(system, "run").returncode == 0
 
 
 def test_the_benchmark_needs_no_node(system: Path) -> None:
-    for name in ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate"):
+    for name in OF_THE_TESTS:
         (system / name).unlink()
     assert require(system, "bench").returncode == 0

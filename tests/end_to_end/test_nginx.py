@@ -61,21 +61,23 @@ class Nginx:
         self.origin = f"http://127.0.0.1:{port}"
 
     @classmethod
-    async def start(cls, prefix: Path, public: int, *changes: tuple[str, str]) -> "Nginx":
+    async def start(
+        cls, prefix: Path, public: int, *changes: tuple[str, str], around: str = AROUND
+    ) -> "Nginx":
         """``changes`` are made to the shipped file, each once."""
         text = SHIPPED
         for before, after in [("127.0.0.1:2998", f"127.0.0.1:{public}"), *changes]:
             assert before in text, f"the file has no {before}"
             text = text.replace(before, after)
-        return await cls.start_with(prefix, text)
+        return await cls.start_with(prefix, text, around)
 
     @classmethod
-    async def start_with(cls, prefix: Path, text: str) -> "Nginx":
+    async def start_with(cls, prefix: Path, text: str, around: str = AROUND) -> "Nginx":
         """``text`` are the locations."""
         port = free_port()
         prefix.mkdir()
         (prefix / "tuleaprt.conf").write_text(text)
-        (prefix / "nginx.conf").write_text(AROUND.format(prefix=prefix, port=port, clients=CLIENTS))
+        (prefix / "nginx.conf").write_text(around.format(prefix=prefix, port=port, clients=CLIENTS))
         found = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
         assert found, "the tests need nginx (.ci/require test)"
         process = Process.start(

@@ -1,0 +1,300 @@
+"""Three servers on one Redis behind nginx: what holds over all, and what is left when they are killed.
+
+``SOAK_SECONDS=600 SOAK_BROWSERS=200`` makes the loop of kills longer (make soak NODES=3).
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from tests.end_to_end.clients import PythonClient
+from tests.end_to_end.cluster import Browser, Node, all_have, before, pause, started
+from tests.end_to_end.processes import patiently
+from tests.end_to_end.test_journal import OPENED
+from tests.fakes import CAMPAIGN, KANBAN, body, ticket
+from tests.redis_server import RedisServer
+from tuleaprt.relay.procedures import PRESENCES
+
+ensure = pytest_twisted.ensureDeferred
+EVERYONE, MEMBERS, NOBODY = "@site_active", "@ug_159", "@ug_99"
+SECONDS = float(os.environ.get("SOAK_SECONDS", "6"))
+BROWSERS = int(os.environ.get("SOAK_BROWSERS", "24"))
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    server = RedisServer(tmp_path_factory.mktemp("redis"), appendonly="yes", appendfsync="always").start()
+    yield server
+    server.stop()
+
+
+@pytest_twisted.async_yield_fixture(scope="module")
+async def nodes(redis: RedisServer) -> AsyncIterator[list[Node]]:
+    nodes = await started(redis, 3)
+    yield nodes
+    for node in nodes:
+        await node.stop()
+
+
+def post(data: object, group: str = EVERYONE) -> dict[str, Any]:
+    rights = {
+        "submitter_id": None,
+        "submitter_can_view": False,
+        "submitter_only": [],
+        "artifact": [],
+        "tracker": [group],
+    }
+    return body(cmd="kanban:edit", data=data, sender_uuid=None, sender_user_id=0, rights=rights)
+
+
+async def window(node: Node, user: int = 102, uuid: str = "u", topic: str = KANBAN, **of_token: Any) -> Any:
+    client = PythonClient(node.server.url)
+    await client.open(ticket(user, **of_token), uuid)
+    await client.subscribe(topic)
+    return client
+
+
+@ensure
+async def test_a_post_to_any_node_reaches_the_pages_of_all_with_one_id(nodes: list[Node]) -> None:
+    windows = [await window(it, 102 + at) for at, it in enumerate(nodes)]
+    ids = []
+    for node in nodes:
+        answer = await node.server.post(post("x"))
+        ids.append(answer.json["publication"])
+    for it in windows:
+        await it.event("kanban:edit")
+    assert (await nodes[0].server.post(post("last") | {"cmd": "kanban:last"})).status == 200
+    for it in windows:
+        await it.event("kanban:last")
+        assert [event["publication"] for event in it.events][:3] == ids
+        await it.leave()
+
+
+@ensure
+async def test_a_revocation_at_one_node_ends_the_sessions_of_all(nodes: list[Node]) -> None:
+    windows = [await window(it, 177, str(at)) for at, it in enumerate(nodes)]
+    answer = await nodes[2].server.request(
+        "DELETE", "/sessions/177", Authorization=f"Bearer {ticket(1, [], role='operator')}"
+    )
+    assert answer.status == 200
+    for it in windows:
+        assert await patiently(it.closed, "the end") == "org.tuleap.close.revoked"
+
+
+@ensure
+async def test_a_kill_by_an_operator_at_one_node_ends_the_sessions_of_all(nodes: list[Node]) -> None:
+    windows = [await window(it, 178, str(at)) for at, it in enumerate(nodes)]
+    operator = PythonClient(nodes[0].server.url)
+    await operator.open(ticket(1, [], role="operator"))
+    assert len((await operator.call("wamp.session.kill_by_authid", "178")).args[0]) == 1
+    for it in windows:
+        assert await patiently(it.closed, "the end") == "wamp.close.killed"
+    await operator.leave()
+
+
+@ensure
+async def test_a_window_on_an_execution_has_one_session_and_its_place_at_all_nodes(nodes: list[Node]) -> None:
+    former = await window(nodes[0], 102, "u-viewer", CAMPAIGN)
+    await nodes[1].server.post(OPENED)
+    seen = (await former.call(PRESENCES, 9)).args
+    assert seen != [{}]
+    latter = await window(nodes[2], 102, "u-viewer", CAMPAIGN)
+    assert await patiently(former.closed, "the end") == "org.tuleap.close.replaced"
+    assert (await latter.call(PRESENCES, 9)).args == seen
+    await latter.leave()
+
+
+@ensure
+async def test_a_page_is_ready_where_redis_answers(nodes: list[Node]) -> None:
+    for node in nodes:
+        assert (await node.server.request("GET", "/health/ready")).status == 200
+        assert await node.server.metric("journal_up") == 1
+        assert await node.server.metric("journal_lag_seconds") < 60
+
+
+class Loop:
+    """Posts to servers that are killed and started again, and what each browser is due."""
+
+    def __init__(self, redis: RedisServer, nodes: list[Node], random: Random) -> None:
+        self.redis = redis
+        self.nodes = nodes
+        self.random = random
+        self.due: dict[int, str] = {}
+        """The group of each post that was answered 200, by its number, in order."""
+        self.perhaps: dict[int, str] = {}
+        """The group of each post whose outcome is unknown."""
+        self.ids: dict[int, int] = {}
+        self.deeds: list[str] = []
+        self._number = 0
+
+    async def run(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        disturbing = ensureDeferred(self._disturb(end))
+        while time.monotonic() < end:
+            await self.post(self.random.choice([EVERYONE, MEMBERS, NOBODY]))
+            await pause(0.005)
+        await disturbing
+        for node in self.nodes:
+            if not node.is_up:
+                await node.start()
+
+    async def post(self, group: str) -> int:
+        """A post to one of the servers. Returns its number."""
+        self._number += 1
+        number = self._number
+        node = self.random.choice(self.nodes)
+        try:
+            answer = await node.server.post(post(number, group))
+        except OSError:
+            self.perhaps[number] = group
+            await pause(0.02)
+            return number
+        if answer.status == 200:
+            self.due[number] = group
+            self.ids[number] = answer.json["publication"]
+        else:
+            assert answer.status == 503, answer
+            if "not known" in answer.error["message"]:
+                self.perhaps[number] = group
+        return number
+
+    async def _disturb(self, end: float) -> None:
+        deeds = [self._kill, self._kill, self._restart, self._cut, self._freeze, self._restart_redis]
+        while time.monotonic() < end:
+            for deed in self.random.sample(deeds, len(deeds)):
+                await pause(self.random.uniform(0.05, 0.3))
+                self.deeds.append(deed.__name__)
+                await deed()
+                if time.monotonic() > end:
+                    return
+
+    async def _kill(self, how: str = "KILL") -> None:
+        node = self.random.choice(self.nodes)
+        assert await node.stop(how) in (0, -9)
+        await pause(self.random.uniform(0, 0.3))
+        await node.start()
+
+    async def _restart(self) -> None:
+        await self._kill("TERM")
+
+    async def _cut(self) -> None:
+        self.redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    async def _freeze(self) -> None:
+        self.redis.ask("CLIENT", "PAUSE", 500, "ALL")
+        await pause(0.5)
+
+    async def _restart_redis(self) -> None:
+        self.redis.stop()
+        self.redis.start()
+
+    def check(self, browser: Browser) -> None:
+        """0 lost, 0 doubled, 0 to the wrong one, and in order."""
+        mine = {number for number, group in self.due.items() if group in browser.groups}
+        allowed = mine | {number for number, group in self.perhaps.items() if group in browser.groups}
+        got = browser.numbers
+        assert browser.positions_lost == 0
+        assert len(got) == len(set(got)), "doubled"
+        assert mine <= set(got), f"lost: {sorted(mine - set(got))} after {self.deeds}"
+        assert set(got) <= allowed, "to the wrong one"
+        in_order = [number for number in got if number in self.due]
+        assert in_order == sorted(in_order)
+        assert all(
+            self.ids.get(number, id) == id for number, id in zip(got, browser.publications, strict=True)
+        )
+
+
+@ensure
+async def test_nothing_is_lost_doubled_or_misled_while_servers_and_redis_are_killed(tmp_path: Path) -> None:
+    random = Random(int(os.environ.get("SOAK_SEED", "7")))
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    redis = RedisServer(folder, appendonly="yes", appendfsync="always").start()
+    nodes = await started(redis, 3)
+    nginx = await before(tmp_path / "nginx", nodes)
+    browsers = [
+        Browser(nginx.port, 1000 + at, [EVERYONE, MEMBERS] if at % 2 else [EVERYONE], random)
+        for at in range(BROWSERS)
+    ]
+    loop = Loop(redis, nodes, random)
+    for browser in browsers:
+        browser.start()
+    await pause_until_ready(browsers)
+    await loop.run(SECONDS)
+    last = 0
+    while last not in loop.due:
+        last = await loop.post(EVERYONE)
+    await all_have(browsers, last)
+    for browser in browsers:
+        loop.check(browser)
+        browser.stop()
+    assert sum(it.connections for it in browsers) > len(browsers)
+    states = []
+    for node in nodes:
+        states.append((await node.server.request("GET", "/health/ready")).status)
+        await node.stop()
+    assert states == [200] * 3
+    print(f"{len(loop.due)} posts, {len(loop.perhaps)} unknown, {len(loop.deeds)} disturbances")
+    await nginx.process.stop()
+    redis.stop()
+
+
+async def pause_until_ready(browsers: list[Browser]) -> None:
+    """All browsers have their first position."""
+    for browser in browsers:
+        while browser._is_resuming:
+            await pause(0.02)
+
+
+@ensure
+async def test_a_page_that_is_behind_a_failover_which_lost_records_is_told(tmp_path: Path) -> None:
+    """The replica had not got the last record when it became the primary."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    redis = RedisServer(folder).start()
+    nodes = await started(redis, 2)
+    client = await window(nodes[0])
+    subscription = await client.subscribe(KANBAN)
+    await nodes[1].server.post(post("kept"))
+    answer = await nodes[1].server.post(post("lost"))
+    await client.event("kanban:edit")
+    last = redis.ask("XREVRANGE", "tuleaprt:{tuleap}:journal", "+", "-", "COUNT", 1).splitlines()[0]
+    redis.ask("XDEL", "tuleaprt:{tuleap}:journal", last)
+    ends = [it.server.process.ended() for it in nodes]
+    redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert [await patiently(it, "the end of the process") for it in ends] == [1, 1]
+    assert subscription
+    for node in nodes:
+        await node.start()
+    again = await window(nodes[0])
+    subscription = await again.subscribe(KANBAN)
+    result = await again.call(
+        "wamp.subscription.get_events", subscription, after_publication=answer.json["publication"]
+    )
+    assert (result.args, result.kwargs["position_lost"]) == ([], True)
+    await again.leave()
+    for node in nodes:
+        await node.stop()
+    redis.stop()
+
+
+@ensure
+async def test_a_server_that_cannot_reach_redis_does_not_start_and_says_why(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path, requirepass="secret")
+    redis.password = "secret"
+    redis.start()
+    node = Node(redis)
+    starting: Deferred[Any] = ensureDeferred(node.start())
+    with pytest.raises(AssertionError, match=r"tuleaprt does not start") as failed:
+        await starting
+    assert "[journal] url: 127.0.0.1" in str(failed.value)
+    assert "password_file" in str(failed.value)
+    assert "secret" not in str(failed.value)
+    redis.stop()
