@@ -59,14 +59,19 @@ async def started(redis: RedisServer, count: int, **options: str) -> list[Node]:
     return nodes
 
 
-async def before(prefix: Path, nodes: list[Node], how: str = "random") -> Nginx:
-    """nginx with the shipped files; ``how`` it chooses a server."""
-    upstream = NODES.replace("ip_hash;", f"{how};" if how else "")
-    for node, port in zip(nodes, (2998, 3998, 4998), strict=True):
-        upstream = upstream.replace(f"127.0.0.1:{port}", f"127.0.0.1:{node.public}")
+async def before(prefix: Path, nodes: list[Node]) -> tuple[Nginx, int]:
+    """nginx with the shipped files, and the port that Tuleap posts to."""
+    private = free_port()
+    ports = {2999: private}
+    for node, thousand in zip(nodes, (3000, 4000, 5000), strict=True):
+        ports |= {thousand + 998: node.public, thousand + 999: node.private}
+    text = NODES
+    for shipped, port in ports.items():
+        assert f"127.0.0.1:{shipped}" in text
+        text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{port}")
     file = prefix.parent / "nodes.conf"
-    file.write_text(upstream)
-    return await Nginx.start(
+    file.write_text(text)
+    nginx = await Nginx.start(
         prefix,
         0,
         ("http://127.0.0.1:0/ws", "http://tuleaprt/ws"),
@@ -74,6 +79,7 @@ async def before(prefix: Path, nodes: list[Node], how: str = "random") -> Nginx:
             "worker_connections 64", "worker_connections 4096"
         ),
     )
+    return nginx, private
 
 
 class _Wire(Protocol):
@@ -101,6 +107,9 @@ class _Wire(Protocol):
                 return
             self._is_open = self._data.startswith(b"HTTP/1.1 101")
             del self._data[: end + 4]
+            if not self._is_open:
+                # nginx has found no server, and would keep the connection.
+                self.transport.abortConnection()  # type: ignore[union-attr]
         while self._is_open and self._take():
             pass
 

@@ -2,6 +2,7 @@
 records.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -14,13 +15,14 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
 from tests.conftest import Log
-from tests.end_to_end.processes import patiently
+from tests.end_to_end.processes import ROOT, patiently
 from tests.journal.nodes import Node
 from tests.redis_server import RedisServer
 from tuleaprt.errors import ConfigError, JournalUnavailable
 from tuleaprt.journal.streams import Keys, id_of, position
 
 ensure = pytest_twisted.ensureDeferred
+DOCUMENTATION = ROOT / "docs" / "cluster.rst"
 KEYS = Keys("tuleap")
 Start = Callable[..., Awaitable[Node]]
 
@@ -341,6 +343,28 @@ async def test_a_database_that_does_not_exist_is_refused_at_the_start(redis: Red
 async def test_a_user_that_may_too_little_is_refused_at_the_start(redis: RedisServer) -> None:
     redis.ask("ACL", "SETUSER", "rt", "on", ">pw", "~tuleaprt:*", "+get", "+set")
     assert "NOPERM" in await problem(redis.url.replace("//", "//rt:pw@"))
+
+
+@ensure
+async def test_the_user_of_the_documentation_may_do_what_is_needed(redis: RedisServer) -> None:
+    (line,) = re.findall(r"^ +user tuleaprt (.*)$", DOCUMENTATION.read_text(), re.MULTILINE)
+    redis.ask("ACL", "SETUSER", "tuleaprt", *line.split())
+    url = redis.url.replace("//", "//tuleaprt@")
+    node = await Node(url, password=b"a-long-password").start()
+    for number in range(3):
+        await node.append(str(number))
+        assert await node.journal.save(lambda: b"state", 0.0)
+    redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await node.append("after")
+    redis.ask("SCRIPT", "FLUSH")
+    await node.append("without the script")
+    await node.journal.close()
+    again = await Node(url, password=b"a-long-password").start()
+    assert again.inputs == ["2", "after", "without the script"]
+    redis.ask("XDEL", KEYS.journal, id_of(again.journal.position))
+    redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert "lost records" in await patiently(again.lost, "the end")
+    await again.journal.close()
 
 
 @ensure

@@ -24,6 +24,7 @@ from tuleaprt.transport.listening import OTHER_FILES
 ROOT = Path(__file__).parent.parent.parent
 UNITS = ROOT / "etc" / "systemd"
 SERVICE = UNITS / "tuleaprt.service"
+NODE = UNITS / "tuleaprt@.service"
 SOCKET = UNITS / "tuleaprt.socket"
 
 ensure = pytest_twisted.ensureDeferred
@@ -58,6 +59,8 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
         # It wants to see what is started.
         text = (UNITS / path.name).read_text().replace("/opt/tuleaprt/bin/twistd", "/bin/true")
         path.write_text(text)
+    # A template is checked by one of its instances.
+    paths = [it.with_name(it.name.replace("@.", "@1.")) for it in paths]
     assert analyze("verify", "--man=no", *map(str, paths)) == ""
 
 
@@ -66,6 +69,19 @@ def test_the_service_is_exposed_no_more_than_the_documentation_says() -> None:
     assert found is not None, report
     assert float(found[1]) <= EXPOSURE
     assert f"**{found[1]}** of 10" in (ROOT / "docs" / "deploy.rst").read_text()
+
+
+def test_the_unit_of_a_node_has_the_sandbox_of_the_service() -> None:
+    def sandbox(unit: Path) -> set[str]:
+        of_a_node = (
+            *("Description", "Requires", "Wants", "After", "Exec", "Runtime", "State", "Environment", "Also"),
+        )
+        lines = unit.read_text().replace("%i", "").splitlines()
+        return {it for it in lines if it and not it.startswith(("#", *of_a_node))}
+
+    assert sandbox(NODE) == sandbox(SERVICE)
+    assert option(NODE, "ExecReload")[0] == option(NODE, "ExecStartPre")[0]
+    assert "'tuleaprt@*.service'" in option(UNITS / "tuleaprt-key.service", "ExecStart")[0]
 
 
 def analyze_security() -> str:
