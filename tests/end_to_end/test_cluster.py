@@ -5,6 +5,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.cluster import Browser, Node, all_have, before, pause, started
-from tests.end_to_end.processes import patiently
+from tests.end_to_end.processes import Process, patiently
 from tests.end_to_end.test_journal import OPENED
-from tests.fakes import CAMPAIGN, KANBAN, body, ticket
+from tests.fakes import CAMPAIGN, FIXTURES, KANBAN, body, ticket
 from tests.redis_server import RedisServer
 from tuleaprt.relay.procedures import PRESENCES
 
@@ -118,6 +119,28 @@ async def test_a_page_is_ready_where_redis_answers(nodes: list[Node]) -> None:
         assert (await node.server.request("GET", "/health/ready")).status == 200
         assert await node.server.metric("journal_up") == 1
         assert await node.server.metric("journal_lag_seconds") < 60
+
+
+@ensure
+async def test_the_command_line_lists_and_ends_sessions_of_all_servers(nodes: list[Node]) -> None:
+    windows = [await window(it, 180 + at) for at, it in enumerate(nodes)]
+    urls = [argument for it in nodes for argument in ("--url", it.server.url)]
+
+    async def tuleaprt(*arguments: str) -> list[str]:
+        run = Process.start(
+            [sys.executable, "-m", "tuleaprt", "sessions", *arguments, *urls],
+            {"TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key")},
+        )
+        assert await patiently(run.ended(), "the command") == 0, run.lines
+        return run.lines
+
+    assert await tuleaprt("count") == ["3"]
+    heading, *rows = [it.split() for it in await tuleaprt()]
+    assert heading[0] == "SESSION"
+    assert [it[1] for it in rows] == ["180", "181", "182"]
+    await tuleaprt("kill", *(it[0] for it in rows))
+    for it in windows:
+        assert await patiently(it.closed, "the end") == "wamp.close.killed"
 
 
 class Loop:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from autobahn.wamp.exception import ApplicationError
@@ -12,7 +12,12 @@ from autobahn.wamp.exception import ApplicationError
 from tuleaprt.cli.answers import BOLD, Screen, printable, read, read_first, read_json, shortened
 from tuleaprt.cli.post import request
 from tuleaprt.cli.session import Session, connect, run
-from tuleaprt.cli.settings import add_session, configuration, private_url, session_settings
+from tuleaprt.cli.settings import (
+    add_session,
+    configuration,
+    private_url,
+    settings_of_several,
+)
 from tuleaprt.errors import CommandFailed, InvalidAnswer
 from tuleaprt.tuleap.topics import parse_id
 
@@ -46,7 +51,7 @@ class _Row(msgspec.Struct):
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 """The number of sessions, with the session that asks."""
 
-Command = Callable[[Session], Awaitable[int]]
+T = TypeVar("T")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -67,7 +72,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     counting = actions.add_parser(
         "count", help="print their number", description="Print the number of sessions."
     )
-    add_session(counting, argparse.SUPPRESS)
+    add_session(counting, argparse.SUPPRESS, of_several=True)
     counting.set_defaults(command=count_sessions)
     _add_killing(actions)
 
@@ -79,7 +84,7 @@ def _add_listing(parser: argparse.ArgumentParser, default: str | None = None) ->
         default=default or False,
         help="one JSON object a line, as wamp.session.get says",
     )
-    add_session(parser, default)
+    add_session(parser, default, of_several=True)
 
 
 def _add_killing(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -98,53 +103,57 @@ def _add_killing(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="URL",
         help="for --user: the private site (default: the first tcp endpoint of [listen] private)",
     )
-    add_session(parser, argparse.SUPPRESS)
+    add_session(parser, argparse.SUPPRESS, of_several=True)
     parser.set_defaults(command=kill_sessions)
 
 
 def list_sessions(arguments: argparse.Namespace) -> int:
     screen = Screen(sys.stdout)
+    heading = [] if arguments.json else [_row(screen, {name: name.upper() for name, _ in COLUMNS}, BOLD)]
 
-    async def show(session: Session) -> int:
-        if not arguments.json:
-            screen.line(_row(screen, {name: name.upper() for name, _ in COLUMNS}, BOLD))
+    async def show(session: Session) -> None:
+        while heading:
+            screen.line(heading.pop())
         for id in read_first(await session.ask(LIST), list[int], LIST):
             if id != session.session_id and (found := await _details(session, id)) is not None:
                 row = _cells(read(found, _Row, GET))
                 screen.line(json.dumps(found) if arguments.json else _row(screen, row))
-        return 0
 
-    return _with_session(arguments, show)
+    _with_sessions(arguments, show)
+    return 0
 
 
 def count_sessions(arguments: argparse.Namespace) -> int:
     async def count(session: Session) -> int:
-        print(read_first(await session.ask(COUNT), _Count, COUNT) - 1)
-        return 0
+        return read_first(await session.ask(COUNT), _Count, COUNT) - 1
 
-    return _with_session(arguments, count)
+    print(sum(_with_sessions(arguments, count)))
+    return 0
 
 
 def kill_sessions(arguments: argparse.Namespace) -> int:
     if arguments.user is not None:
         return _revoke(arguments)
+    refused: dict[int, str] = dict.fromkeys(arguments.ids, "")
 
-    async def kill(session: Session) -> int:
-        status = 0
-        for id in arguments.ids:
+    async def kill(session: Session) -> None:
+        for id in list(refused):
             try:
                 await session.ask("wamp.session.kill", id)
-                print(f"session {id} has been ended")
             except ApplicationError as error:
-                print(f"session {id}: {printable(error.error_message())}", file=sys.stderr)
-                status = 1
-        return status
+                refused[id] = printable(error.error_message())
+            else:
+                del refused[id]
+                print(f"session {id} has been ended")
 
-    return _with_session(arguments, kill)
+    _with_sessions(arguments, kill)
+    for id, why in refused.items():
+        print(f"session {id}: {why}", file=sys.stderr)
+    return 1 if refused else 0
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
-    _, _, ticket = session_settings(arguments)
+    _, _, ticket = settings_of_several(arguments)
     url = private_url(arguments.private_url, configuration(arguments, with_key=False), "--private-url")
     answer = request(url, "DELETE", f"/sessions/{arguments.user}", bearer=ticket())
     if answer.status != OK:
@@ -155,15 +164,18 @@ def _revoke(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _with_session(arguments: argparse.Namespace, command: Command) -> int:
-    config, url, ticket = session_settings(arguments)
+def _with_sessions(arguments: argparse.Namespace, command: Callable[[Session], Awaitable[T]]) -> list[T]:
+    """Run the command with a session at each server, one after the other."""
+    config, urls, ticket = settings_of_several(arguments)
 
-    async def work(reactor: Any) -> int:
-        session = await connect(reactor, url, config.realtime.realm, ticket())
-        status = await command(session)
-        session.leave()
-        await session.over()
-        return status
+    async def work(reactor: Any) -> list[T]:
+        results: list[T] = []
+        for url in urls:
+            session = await connect(reactor, url, config.realtime.realm, ticket())
+            results.append(await command(session))
+            session.leave()
+            await session.over()
+        return results
 
     return run(work)
 

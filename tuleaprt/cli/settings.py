@@ -67,14 +67,16 @@ def add_config(parser: ArgumentParser, default: str | None = None) -> None:
     )
 
 
-def add_session(parser: ArgumentParser, default: str | None = None) -> None:
-    """The options of commands that open a WAMP session."""
+def add_session(parser: ArgumentParser, default: str | None = None, *, of_several: bool = False) -> None:
+    """The options of commands that open a WAMP session. ``of_several``: one with each server of a cluster."""
     add_config(parser, default)
     parser.add_argument(
         "--url",
+        action="append" if of_several else "store",
         default=default,
         metavar="URL",
-        help="the server's WebSocket, ws://… or wss://… (default: the first tcp endpoint of [listen] public)",
+        help="the server's WebSocket, ws://… or wss://… (default: the first tcp endpoint of [listen] public)"
+        + ("; several servers: once for each" if of_several else ""),
     )
     parser.add_argument(
         "--ticket-file",
@@ -108,14 +110,21 @@ def session_settings(arguments: Namespace) -> tuple[Config, str, Callable[[], st
         ConfigError: the configuration or the key is wrong.
         CommandFailed: there is no URL.
     """
+    config, urls, ticket = settings_of_several(arguments)
+    return config, urls[0], ticket
+
+
+def settings_of_several(arguments: Namespace) -> tuple[Config, list[str], Callable[[], str]]:
+    """The same with the URLs of all servers."""
     is_given = bool(arguments.ticket_file or os.environ.get(TICKET))
     config = configuration(arguments, with_key=not is_given)
-    url = arguments.url or f"ws://{_address('public', config.listen.public, '--url')}/ws"
+    given = arguments.url or f"ws://{_address('public', config.listen.public, '--url')}/ws"
+    urls = [given] if isinstance(given, str) else given
     if arguments.ticket_file:
-        return config, url, lambda: read_secret(arguments.ticket_file)
+        return config, urls, lambda: read_secret(arguments.ticket_file)
     if is_given:
-        return config, url, lambda: os.environ[TICKET].strip()
-    return config, url, lambda: operator_ticket(config)
+        return config, urls, lambda: os.environ[TICKET].strip()
+    return config, urls, lambda: operator_ticket(config)
 
 
 def operator_ticket(config: Config) -> str:
