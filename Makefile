@@ -1,4 +1,4 @@
-# make run     start the server on its defaults with a live page, and say how to use them
+# make run     start the server on its defaults with a live page, and say how to use them; NODES=3 for three servers on one Redis
 # make test    lint, types, the documentation and every test
 # make quick   lint, types and the tests that need no process, network or browser
 # make docs    the documentation as web pages, in build/docs
@@ -21,8 +21,8 @@ EDITABLE := --config-settings editable_mode=compat --editable
 
 # The server does not need Node. The live page needs autobahn-js and socket.io-client: npm fetches them, or a message says
 # what to install.
-run: .venv/run
-	@$(BIN)/python -m demo.run $(if $(CONFIG),--config $(CONFIG))
+run: .venv/run $(if $(NODES),.venv/redis)
+	@$(BIN)/python -m $(if $(NODES),demo.nodes $(NODES),demo.run $(if $(CONFIG),--config $(CONFIG)))
 
 watch: .venv/run
 	@$(BIN)/python -m tuleaprt watch $(or $(TOPIC),org.tuleap.kanban.3) $(if $(URL),--url $(URL)) \
@@ -74,11 +74,16 @@ soak: $(if $(NODES),.venv/test,.venv/run)
 	@$(PIP_INSTALL) $(EDITABLE) .
 	@touch $@
 
+.venv/redis: setup.cfg constraints.txt | .venv/bin/pip
+	@echo "installing Redis's client into .venv"
+	@$(PIP_INSTALL) $(EDITABLE) '.[redis]'
+	@touch $@
+
 .venv/test: setup.cfg constraints.txt | .venv/bin/pip
 	@.ci/require test
 	@echo "installing what the tests need into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) '.[docs,redis,test]'
-	@touch $@ .venv/run
+	@touch $@ .venv/run .venv/redis
 
 .venv/bench: setup.cfg constraints.txt | .venv/bin/pip
 	@echo "installing what the benchmark's plot needs into .venv"

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory, Protocol
@@ -154,6 +154,7 @@ class Browser:
         self._random = random
         self._position: int | None = None
         self._held: list[Any] = []
+        self._last: list[Any] = []
         self._is_resuming = True
         self._is_over = False
         self._wire: _Wire | None = None
@@ -173,7 +174,7 @@ class Browser:
         if not condition(self):
             came: Deferred[None] = Deferred()
             self._awaited.append((lambda: condition(self), came))
-            await patiently(came, f"{what}; a browser has {self.numbers[-5:]}")
+            await patiently(came, what)
 
     def opening(self) -> list[Any]:
         self.connections += 1
@@ -181,7 +182,7 @@ class Browser:
         return [HELLO, [5, ticket(self._user, self.groups), {}], [32, 1, {}, "org.tuleap.kanban.3"]]
 
     def received(self, wire: _Wire, message: Any) -> None:
-        self._wire = wire
+        self._wire, self._last = wire, message[:3]
         if message[0] == SUBSCRIBED:
             after = {"limit": 0} if self._position is None else {"after_publication": self._position}
             wire.say([48, 2, {}, GET_EVENTS, [message[2]], after])
@@ -206,6 +207,12 @@ class Browser:
         self._position = details["position"]
         self._is_resuming = False
 
+    def state(self) -> str:
+        return (
+            f"connection {self.connections}, {'resuming' if self._is_resuming else 'live'}, position "
+            f"{self._position}, newest {self.numbers[-3:]}, last message {self._last}"
+        )
+
     def _got(self, publication: int, kwargs: dict[str, Any]) -> None:
         self._position = publication
         self.publications.append(publication)
@@ -228,8 +235,14 @@ async def pause(seconds: float) -> None:
     await deferLater(reactor, seconds)
 
 
-async def all_have(browsers: list[Browser], number: int) -> None:
-    await gatherResults([_has(it, number) for it in browsers])
+async def all_have(browsers: list[Browser], nodes: list[Node], number: int) -> None:
+    """Wait until all browsers have this event."""
+    try:
+        await gatherResults([_has(it, number) for it in browsers], consumeErrors=True)
+    except FirstError:
+        lacking = [it.state() for it in browsers if number not in it.numbers]
+        servers = [(await it.server.request("GET", "/health/ready")).body.decode() for it in nodes]
+        raise AssertionError("\n".join([f"{len(lacking)} lack {number}", *lacking, *servers])) from None
 
 
 def _has(browser: Browser, number: int) -> Deferred[Any]:

@@ -261,7 +261,7 @@ async def test_nothing_is_lost_doubled_or_misled_while_servers_and_redis_are_kil
     last = 0
     while last not in loop.due:
         last = await loop.post(EVERYONE)
-    await all_have(browsers, last)
+    await all_have(browsers, nodes, last)
     for browser in browsers:
         loop.check(browser)
         browser.stop()
