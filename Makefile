@@ -5,7 +5,8 @@
 # make fuzz    send random input to the server for much longer than make test does
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
-# make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router
+# make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router,
+#              JOURNAL=all for posts with each journal and for several servers
 # make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'; NODES=3 for three
 #              servers on one Redis that are killed all the time: SOAK='SOAK_SECONDS=60 SOAK_SEED=7'
 # make clean   remove everything that the other targets have made
@@ -58,9 +59,9 @@ unit: .venv/test .venv-interop/.ready node_modules/.ready
 fuzz: .venv/test
 	$(BIN)/pytest tests/fuzz --hypothesis-profile=fuzz
 
-bench: $(if $(FULL),.venv/bench,.venv/run)
+bench: $(if $(FULL),.venv/bench,.venv/run) $(if $(JOURNAL),.venv/redis)
 	@.ci/require bench
-	$(BIN)/python benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH)
+	$(BIN)/python $(if $(JOURNAL),benchmarks/journals.py "$(JOURNAL)" $(BENCH),benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH))
 
 soak: $(if $(NODES),.venv/test,.venv/run)
 	$(if $(NODES),SOAK_SECONDS=600 SOAK_BROWSERS=200 $(SOAK) $(BIN)/pytest --quiet -s tests/end_to_end/test_cluster.py -k killed,$(BIN)/python benchmarks/soak.py $(SOAK))

@@ -81,7 +81,7 @@ class Server:
         self._public = ANYWHERE if certificate is None else ANYWHERE_TLS.format(certificate)
         self._options = options or {}
         self._twistd = twistd
-        self._last_lines: deque[str] = deque(maxlen=15)
+        self.last_lines: deque[str] = deque(maxlen=15)
 
     def __enter__(self) -> Self:
         self.start()
@@ -90,7 +90,7 @@ class Server:
     def __exit__(self, cls: object, error: object, traceback: object) -> None:
         code = self.stop()
         if isinstance(error, (Failed, OSError)):
-            lines = "".join(self._last_lines)
+            lines = "".join(self.last_lines)
             error.add_note(
                 f"The server's exit code is {code} (0 and -15 are by us). Its last lines:\n{lines}"
             )
@@ -164,7 +164,7 @@ class Server:
             overdue.cancel()
         if not ready:
             code = self._process.wait()
-            raise Failed(f"the server ended (code {code}) before it was ready:\n{''.join(self._last_lines)}")
+            raise Failed(f"the server ended (code {code}) before it was ready:\n{''.join(self.last_lines)}")
         # A pipe that is not read would fill up and block the server. The load closes connections without
         # GOODBYE.
         lines = (line for line in self._process.stdout if "closed: connection lost" not in line)
@@ -172,7 +172,7 @@ class Server:
         self._reading.start()
 
     def _read(self, line: str) -> bool:
-        self._last_lines.append(line)
+        self.last_lines.append(line)
         self.tracebacks += "Traceback (most recent call last)" in line
         if found := re.search(r"(private|public) site listens on \S+:(\d+)\s*$", line):
             self._ports[found[1]] = int(found[2])

@@ -18,6 +18,7 @@ from tests.end_to_end.crowd import HEAD, HELLO, masked
 from tests.end_to_end.processes import ROOT, patiently
 from tests.end_to_end.server import Server
 from tests.end_to_end.test_nginx import AROUND, Nginx
+from tests.end_to_end.test_socketio_nginx import LOCATION as TULEAPS
 from tests.fakes import ticket
 from tests.redis_server import RedisServer, free_port
 
@@ -75,6 +76,7 @@ async def before(prefix: Path, nodes: list[Node]) -> tuple[Nginx, int]:
         prefix,
         0,
         ("http://127.0.0.1:0/ws", "http://tuleaprt/ws"),
+        ("location = /tuleaprt/ws", f"{TULEAPS.format(private=private)}\nlocation = /tuleaprt/ws"),
         around=AROUND.replace("include {clients};", f"include {{clients}}; include {file};").replace(
             "worker_connections 64", "worker_connections 4096"
         ),
@@ -105,8 +107,10 @@ class _Wire(Protocol):
         if not self._is_open:
             if (end := self._data.find(b"\r\n\r\n")) < 0:
                 return
-            self._is_open = self._data.startswith(b"HTTP/1.1 101")
+            head = bytes(self._data[:end])
+            self._is_open = head.startswith(b"HTTP/1.1 101")
             del self._data[: end + 4]
+            self.browser.statuses.append(head.split(b"\r\n")[0].decode())
             if not self._is_open:
                 # nginx has found no server, and would keep the connection.
                 self.transport.abortConnection()  # type: ignore[union-attr]
@@ -149,6 +153,7 @@ class Browser:
         self.publications: list[int] = []
         self.positions_lost = 0
         self.connections = 0
+        self.statuses: list[str] = []
         self._endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port, timeout=5)
         self._user = user
         self._random = random

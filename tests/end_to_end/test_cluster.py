@@ -20,6 +20,8 @@ from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.cluster import Browser, Node, all_have, before, pause, started
 from tests.end_to_end.processes import Process, patiently
 from tests.end_to_end.test_journal import OPENED
+from tests.end_to_end.test_socketio import Reader
+from tests.end_to_end.tuleap_pages import BOTH, Pages
 from tests.fakes import CAMPAIGN, FIXTURES, KANBAN, body, ticket
 from tests.redis_server import RedisServer
 from tuleaprt.relay.procedures import PRESENCES
@@ -119,6 +121,56 @@ async def test_a_page_is_ready_where_redis_answers(nodes: list[Node]) -> None:
         assert (await node.server.request("GET", "/health/ready")).status == 200
         assert await node.server.metric("journal_up") == 1
         assert await node.server.metric("journal_lag_seconds") < 60
+
+
+@ensure
+async def test_the_newest_token_s_groups_hold_at_all_nodes(nodes: list[Node]) -> None:
+    member = await window(nodes[0], 190, "a", groups=[EVERYONE, MEMBERS], exp=time.time() + 600)
+    assert (await nodes[1].server.post(post("secret", MEMBERS))).status == 200
+    await member.event("kanban:edit")
+    elsewhere = await window(nodes[2], 190, "b", groups=[EVERYONE], exp=time.time() + 900)
+    await elsewhere.call("org.tuleap.session.ping")
+    assert (await nodes[1].server.post(post("more secret", MEMBERS))).status == 200
+    assert (await nodes[1].server.post(post("last") | {"cmd": "kanban:last"})).status == 200
+    for it in (member, elsewhere):
+        await it.event("kanban:last")
+        await it.leave()
+    assert [it["kwargs"]["data"] for it in member.events] == ["secret", "last"]
+    assert [it["kwargs"]["data"] for it in elsewhere.events] == ["last"]
+
+
+@ensure
+async def test_a_page_of_tuleap_goes_on_at_another_server_and_misses_nothing(
+    tmp_path: Path, pages: Pages
+) -> None:
+    """Its server stops in order, as in an upgrade."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    redis = RedisServer(folder).start()
+    nodes = await started(redis, 3, TULEAPRT_SOCKETIO__REMINDER="0.5")
+    nginx, _ = await before(tmp_path / "nginx", nodes)
+    page = pages.page(nginx.origin, transports=BOTH)
+    reader = Reader(page, 102, 3, "u-page")
+    await reader.load()
+    while not page.events():
+        await nodes[0].server.post(post("before"))
+    await nodes[0].server.post(post("seen"))
+    await page.happens(lambda it: it.get("event", {}).get("data") == "seen")
+    (its,) = [it for it in nodes if await it.server.metric("connections") == 1]
+    others = [it for it in nodes if it is not its]
+    await its.stop("TERM")
+    for number in range(3):
+        assert (await others[0].server.post(post(number))).status == 200
+    await reader.comes_back()
+    assert (await others[1].server.post(post("after"))).status == 200
+    await page.happens(lambda it: it.get("event", {}).get("data") == "after")
+    events = [it["data"] for it in page.events() if it["data"] not in ("before", "seen")]
+    assert events == [0, 1, 2, "after"]
+    await page.leave()
+    for node in others:
+        await node.stop()
+    await nginx.process.stop()
+    redis.stop()
 
 
 @ensure
