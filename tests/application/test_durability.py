@@ -1,6 +1,7 @@
 """The journal of the configuration, the state at the start, and snapshots."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def test_a_path_may_be_quoted() -> None:
 def test_a_wrong_url_is_an_error_of_the_configuration(url: str) -> None:
     with pytest.raises(ConfigError, match=r"\[journal\] url"):
         new_journal(config(url), "node", MemoryReactorClock(), bytes)
+
+
+def test_without_the_client_of_redis_an_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "txredisapi", None)
+    for name in ("redis", "redis_connection", "appends", "place"):
+        monkeypatch.delitem(sys.modules, f"tuleaprt.journal.{name}", raising=False)
+    with pytest.raises(ConfigError, match=r"pip install 'tuleaprt\[redis\]'"):
+        new_journal(config("redis://localhost"), "node", MemoryReactorClock(), bytes)
 
 
 class Node:

@@ -7,6 +7,7 @@ import pytest_twisted
 
 from tests.cli.conftest import KEY_FILE, Tuleaprt
 from tests.fakes import KEY
+from tests.redis_server import RedisServer
 
 ensure = pytest_twisted.ensureDeferred
 SHIPPED = Path(__file__).parent.parent.parent / "etc" / "tuleaprt.toml"
@@ -72,3 +73,24 @@ async def test_the_file_of_the_journal_is_tried_on_demand(tmp_path: Path, alone:
     assert await process.ended() == 1
     assert process.lines == [f"tuleaprt: [journal] url: {path}: damaged: file is not a database"]
     assert path.read_bytes() == b"garbage" * 1000
+
+
+@ensure
+async def test_redis_is_tried_and_its_password_is_not_printed(tmp_path: Path, alone: Tuleaprt) -> None:
+    redis = RedisServer(tmp_path, requirepass="s3cr3t")
+    redis.password = "s3cr3t"
+    redis.start()
+    url = redis.url.replace("//", "//:s3cr3t@")
+    good = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url, **KEY_FILE)
+    assert await good.ended() == 0
+    assert f'url = "{redis.url.replace("//", "//:(set)@")}"' in good.lines
+    wrong = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url.replace("3", "4"), **KEY_FILE)
+    assert await wrong.ended() == 1
+    (line,) = wrong.lines
+    assert line.startswith(f"tuleaprt: [journal] url: 127.0.0.1:{redis.port}: WRONGPASS")
+    assert redis.ask("DBSIZE") == "0"
+    redis.stop()
+    away = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url, **KEY_FILE)
+    assert await away.ended() == 1
+    assert "refused" in away.lines[0]
+    assert not [line for it in (good, wrong, away) for line in it.lines if "s3cr3t" in line]

@@ -137,8 +137,29 @@ def test_an_empty_secret_file_is_not_no_secret(tmp_path: Path) -> None:
     )
 
 
+def test_the_password_of_redis_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cr3t\n")
+    environment = ENVIRONMENT | {"TULEAPRT_JOURNAL__PASSWORD_FILE": str(tmp_path / "password")}
+    assert load(None, environment).journal_password == b"s3cr3t"
+    assert load(None, ENVIRONMENT).journal_password == b""
+
+
+@pytest.mark.parametrize(("content", "given"), [("", "an empty one"), (None, "one that cannot be read: ")])
+def test_a_file_without_a_password_is_not_no_password(
+    tmp_path: Path, content: str | None, given: str
+) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_text(content)
+    (line,) = problems(None, ENVIRONMENT | {"TULEAPRT_JOURNAL__PASSWORD_FILE": str(path)})
+    assert f"expected a file with the password of Redis, given {given}" in line
+
+
 def test_no_secret_is_in_a_repr() -> None:
-    environment = ENVIRONMENT | {"TULEAPRT_REALTIME__POST_SECRET": "s3cr3t"}
+    environment = ENVIRONMENT | {
+        "TULEAPRT_REALTIME__POST_SECRET": "s3cr3t",
+        "TULEAPRT_JOURNAL__URL": "redis://tuleaprt:s3cr3t@host/0",
+    }
     shown = repr(load(None, environment))
     assert KEY not in shown
     assert "s3cr3t" not in shown

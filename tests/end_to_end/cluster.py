@@ -32,7 +32,7 @@ class Node:
 
     def __init__(self, redis: RedisServer, **options: str) -> None:
         self.private, self.public = free_port(), free_port()
-        self._environment = {
+        self.environment = {
             "TULEAPRT_JOURNAL__URL": redis.url,
             "TULEAPRT_LISTEN__PRIVATE": f'["tcp:{self.private}:interface=127.0.0.1"]',
             "TULEAPRT_LISTEN__PUBLIC": f'["tcp:{self.public}:interface=127.0.0.1"]',
@@ -42,7 +42,7 @@ class Node:
         self.is_up = False
 
     async def start(self) -> Server:
-        self.server = await Server.start(**self._environment)
+        self.server = await Server.start(**self.environment)
         self.is_up = True
         return self.server
 

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.cluster import Browser, Node, all_have, before, pause, started
-from tests.end_to_end.processes import Process, patiently
+from tests.end_to_end.processes import TWISTD, Process, patiently
 from tests.end_to_end.test_journal import OPENED
 from tests.end_to_end.test_socketio import Reader
 from tests.end_to_end.tuleap_pages import BOTH, Pages
@@ -380,3 +380,13 @@ async def test_a_server_that_cannot_reach_redis_does_not_start_and_says_why(tmp_
     assert "password_file" in str(failed.value)
     assert "secret" not in str(failed.value)
     redis.stop()
+
+
+@ensure
+async def test_a_server_that_waits_for_redis_stops_at_once_and_answers_nothing(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    key = {"TULEAPRT_REALTIME__KEY_FILE": str(FIXTURES / "tuleap-realtime-key")}
+    process = Process.start([TWISTD, "-n", "--pidfile=", "tuleaprt"], Node(redis).environment | key)
+    await process.written("the start waits for the journal: .*refused")
+    assert await process.stop("TERM") == 0
+    assert not [it for it in process.lines if "is ready" in it or "Traceback" in it]

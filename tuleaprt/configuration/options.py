@@ -117,7 +117,7 @@ class History:
 class Journal:
     """Where the inputs are kept. Times are in seconds."""
 
-    url: Text = "memory:"
+    url: Text = field(default="memory:", repr=False)
     password_file: str = ""
     replicas: NaturalNumber = 0
     patience: Patience = 3
@@ -264,10 +264,10 @@ def effective(config: Config) -> str:
         for name, option in options():
             if name == section:
                 value = getattr(getattr(config, section), option.name)
-                if is_secret(section, option.name):
-                    value = "(set)" if value else "(not set)"
-                elif (section, option.name) == ("journal", "url"):
+                if (section, option.name) == ("journal", "url"):
                     value = without_password(value)
+                elif is_secret(section, option.name):
+                    value = "(set)" if value else "(not set)"
                 lines.append(f"{option.name} = {toml(value)}")
     where = "PRIVATE_KEY" if config.key_is_fixed else "key_file"
     return "\n".join([f"# The key: {'(set)' if config.key else '(not set)'}, of {where}.", *lines, ""])

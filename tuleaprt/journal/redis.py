@@ -139,6 +139,10 @@ class RedisJournal(Generic[Input]):
                 passes = isinstance(error, RedisAway) or error.passes
                 if not passes or self._reactor.seconds() >= end:
                     raise self._unusable(error) from None
+                if not attempt:
+                    self.log.warn(  # noqa: G010 (Twisted's name)
+                        "the start waits for the journal: {reason}", event="journal.wait", reason=str(error)
+                    )
             attempt += 1
             await deferLater(self._reactor, min(self._delay(attempt), 1.0))
 
