@@ -431,3 +431,11 @@ async def test_an_append_waits_for_a_replica(start: Start, redis: RedisServer, t
         assert replica.ask("XLEN", KEYS.journal) == "2"
     finally:
         replica.stop()
+
+
+@ensure
+async def test_injected_fault_while_reading_ends_the_node(start: Start, redis: RedisServer, log: Log) -> None:
+    node = await start()
+    redis.ask("XADD", KEYS.journal, f"{2**42}-{2**21}", "r", "too many records in one millisecond")
+    assert await patiently(node.lost, "the end") == "the journal cannot be read"
+    assert log.tracebacks == ["too many records in one millisecond"]

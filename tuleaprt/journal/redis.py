@@ -37,11 +37,8 @@ Input = TypeVar("Input")
 START_SECONDS = 10
 """How long a start waits for Redis."""
 
-AT_ONCE = 100
-"""The most records that are applied in one turn of the reactor."""
-
-AT_ONCE_AT_START = 1000
-"""The most records in one reply while the server starts."""
+AT_ONCE, AT_ONCE_AT_START = 100, 1000
+"""The most records that are applied in one turn of the reactor, and while the server starts."""
 
 
 class RedisJournal(Generic[Input]):
@@ -256,7 +253,7 @@ class RedisJournal(Generic[Input]):
                         await check_place(writer, self._keys, self.epoch, self.position)
                     attempt = 0
                     await self._read()
-                except (RedisAway, RedisRefused) as error:
+                except (RedisAway, RedisRefused, ConfigError) as error:
                     self._disconnect()
                     if not self._is_lost:
                         self._say(str(error))
@@ -266,6 +263,9 @@ class RedisJournal(Generic[Input]):
             self._lose(str(error))
         except CancelledError:
             pass
+        except Exception:
+            self.log.failure("while the journal was read", event="journal.fault")
+            self._lose("the journal cannot be read")
 
     async def _connect(self) -> Connection:
         address = await locate(self._address, self._reactor)
