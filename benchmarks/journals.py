@@ -147,7 +147,7 @@ def fill(url: str, body: bytes) -> None:
     """Leave so many records in the journal."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite://"))) as database, database:
-            rows = ((number, time.time(), body) for number in range(1, RECORDS + 1))
+            rows = ((number, time.time(), body) for number in range(1000, 1000 + RECORDS))
             database.executemany("INSERT INTO record VALUES (?, ?, ?)", rows)
         return
     command = [b"XADD", b"tuleaprt:{tuleap}:journal", b"*", b"r", body]
