@@ -20,6 +20,7 @@ from tuleaprt.operations.logs import Faults, is_of_a_parser
 from tuleaprt.transport.entrance import replace_protocol
 from tuleaprt.transport.outbound import Writer
 from tuleaprt.transport.request_headers import Host, InvalidHead, host_of
+from tuleaprt.web.known_heads import KnownHeads, KnownRequest
 from tuleaprt.web.resource import JSON, HttpError, Leaf, internal_error
 
 
@@ -27,6 +28,8 @@ class Site(Protocol):
     """The site, to a connection and its requests."""
 
     closes: bool
+    known: KnownHeads
+    max_body: int
     channels: set[Any]
     faults: Faults
 
@@ -56,6 +59,8 @@ class BoundedRequest(TwistedRequest):
     length: int | None = None
     max_body = 0
     below: Sequence[bytes] = ()
+    leaf: Leaf | None = None
+    """The resource, if it answers requests with a known head."""
     is_gone = False
     on_gone: Callable[[], None] | None = None
     """Called when the peer has closed the connection before the answer."""
@@ -87,6 +92,7 @@ class BoundedRequest(TwistedRequest):
             site.faults.record("finding what was asked for")
             self.refuse(internal_error())
         else:
+            self.leaf = leaf if leaf.has_known_heads else None
             leaf.serve(self)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -148,20 +154,27 @@ class BoundedRequest(TwistedRequest):
     ) -> None:
         if self.is_gone:
             return
-        self.channel.has_answered()
-        lines = [
-            f"{self.clientproto.decode()} {status} {HTTPStatus(status).phrase}",
-            f"Date: {self.channel.site.date()}",
-            f"Content-Type: {content_type}",
-            f"Content-Length: {len(body)}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
-        ]
-        if not self.channel.persistent:
-            lines.append("Connection: close")
-        head = "\r\n".join((*lines, "", "")).encode("ascii")
         self.startedWriting = 1
-        Writer(self.channel.transport).write(head if self.method == b"HEAD" else head + body)
+        self.channel.answer(
+            self.clientproto,
+            status,
+            b"" if self.method == b"HEAD" else body,
+            len(body),
+            content_type,
+            headers,
+        )
+        if status == HTTPStatus.OK and self.leaf is not None and self._can_be_known():
+            self.channel.learn(self.leaf)
         self.finish()
+
+    def _can_be_known(self) -> bool:
+        headers = self.requestHeaders
+        return (
+            self.clientproto == b"HTTP/1.1"
+            and len(headers.getRawHeaders(b"Content-Length", ())) == 1
+            and not headers.hasHeader(b"Transfer-Encoding")
+            and not headers.hasHeader(b"Expect")
+        )
 
 
 class Channel(HTTPChannel):
@@ -178,6 +191,11 @@ class Channel(HTTPChannel):
     has_answered: Callable[[], None] = staticmethod(lambda: None)
     """Called at each answer (transport/entrance.py)."""
     _is_refused = False
+    _buffer: bytes
+    _paused_timeout: float | None = None
+    """The time-out of the connection, while a request with a known head waits for its answer."""
+    _alone = b""
+    """The data that began a request, if no other request was under way."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -186,6 +204,13 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:
             return
+        if not self.requests and not self._buffer:
+            if (known := self._known(data)) is not None:
+                self._serve_known(*known)
+                return
+            self._alone = data
+        else:
+            self._alone = b""
         try:
             super().dataReceived(data)
         except Exception as error:
@@ -194,6 +219,61 @@ class Channel(HTTPChannel):
             else:
                 self.site.faults.record("reading a request")
                 self.transport.abortConnection()
+
+    def _known(self, data: bytes) -> tuple[Leaf, bytes] | None:
+        """The resource and the body, if the data is a whole request with a known head."""
+        if self.site.closes or len(data) > self.site.max_body:
+            return None
+        return self.site.known.find(data)
+
+    def _serve_known(self, leaf: Leaf, body: bytes) -> None:
+        self.is_used = True
+        request: Any = KnownRequest(self)
+        # As twisted.web does, the connection does not time out while the server works.
+        self.requests.append(request)
+        leaf.serve_body(request, body)
+        if self.requests:
+            self._paused_timeout = self.setTimeout(None)
+            self.transport.pauseProducing()
+
+    def known_is_answered(self, request: KnownRequest) -> None:
+        """The request has its answer, and the next one may be read."""
+        self.requests.remove(request)
+        if self._paused_timeout:
+            self.setTimeout(self._paused_timeout)
+            self._paused_timeout = None
+            self.transport.resumeProducing()
+        else:
+            self.resetTimeout()
+        if self.site.closes:
+            self.loseConnection()
+
+    def learn(self, leaf: Leaf) -> None:
+        """The request was answered 200, and its connection stays open."""
+        if self._alone and self.persistent and not self.site.closes:
+            self.site.known.learn(self._alone, leaf)
+
+    def answer(
+        self,
+        version: bytes,
+        status: int,
+        body: bytes,
+        length: int,
+        content_type: str,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        """Send an answer; ``length`` is that of its body, which an answer to HEAD has not."""
+        self.has_answered()
+        lines = [
+            f"{version.decode()} {status} {HTTPStatus(status).phrase}",
+            f"Date: {self.site.date()}",
+            f"Content-Type: {content_type}",
+            f"Content-Length: {length}",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
+        if not self.persistent:
+            lines.append("Connection: close")
+        Writer(self.transport).write("\r\n".join((*lines, "", "")).encode("ascii") + body)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)

@@ -38,6 +38,7 @@ class MessageResource(Leaf):
 
     method = "POST"
     name = "post"
+    has_known_heads = True
 
     def __init__(
         self,
@@ -54,8 +55,10 @@ class MessageResource(Leaf):
 
     async def answer(self, request: Request) -> bytes:
         self._check_secret(request)
-        message = decode(json_body(request))
-        return msgspec.json.encode({"publication": await self._accept(message)})
+        return await self.answer_body(json_body(request))
+
+    async def answer_body(self, body: bytes) -> bytes:
+        return msgspec.json.encode({"publication": await self._accept(decode(body))})
 
     def answered(self, error: HttpError | None, seconds: float) -> None:
         super().answered(error, seconds)

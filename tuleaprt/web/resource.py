@@ -17,12 +17,12 @@ An error is answered by its status and::
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from time import perf_counter
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
 from tuleaprt.errors import InvalidMessage, JournalUnavailable, RefusedMessage, TuleaprtError
@@ -172,13 +172,8 @@ def _elements(header: bytes | None) -> list[bytes]:
 JSON = "application/json"
 
 
-class Request(WithBody, Protocol):
-    """A request with its body in memory (site.py)."""
-
-    @property
-    def below(self) -> Sequence[bytes]:
-        """The segments of the path below the resource's name, unquoted."""
-        ...
+class Answerable(Protocol):
+    """A request that waits for its answer."""
 
     def refuse(self, error: HttpError) -> None:
         """Answer with the error."""
@@ -189,12 +184,43 @@ class Request(WithBody, Protocol):
         """Send the answer. Nothing happens if the peer has closed the connection."""
 
 
+class Request(Answerable, WithBody, Protocol):
+    """A request with its body in memory (channel.py)."""
+
+    @property
+    def below(self) -> Sequence[bytes]:
+        """The segments of the path below the resource's name, unquoted."""
+        ...
+
+
 class Page(NamedTuple):
     """The content of a 200 that is not JSON, or that has headers of its own."""
 
     body: bytes
     content_type: str = JSON
     headers: Mapping[str, str] | None = None
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that does not raise. Most need not wait, and then no Deferred is made."""
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration:
+        return
+    ensureDeferred(_rest(coroutine, awaited))
+
+
+async def _rest(coroutine: Coroutine[Any, Any, None], awaited: Deferred[Any]) -> None:
+    try:
+        while True:
+            try:
+                await awaited
+            except Exception as error:
+                awaited = coroutine.throw(error)
+            else:
+                awaited = coroutine.send(None)
+    except StopIteration:
+        pass
 
 
 class Leaf:
@@ -210,6 +236,10 @@ class Leaf:
     below: ClassVar[Sequence[bytes | None]] = ()
     needs_host: ClassVar[bool] = True
     """Whether the private site refuses HTTP/1.0 without Host."""
+    has_known_heads: ClassVar[bool] = False
+    """Whether it answers a request by its body alone, if the head is known."""
+    secret = b""
+    """What the head of a request must show; empty: nothing."""
     is_for_browsers: ClassVar[bool] = False
     """Whether the private site lets requests with an Origin or a foreign Host pass."""
 
@@ -239,17 +269,25 @@ class Leaf:
                 text=str(error),
             )
 
+    async def answer_body(self, body: bytes) -> bytes | Page:
+        """The content of a 200 to a request with a known head (known_heads.py)."""
+        raise NotImplementedError
+
     def serve(self, request: Request) -> None:
         """Answer the request, now or later."""
-        ensureDeferred(self._serve(request))
+        run(self._serve(request, self._answer(request)))
 
-    async def _serve(self, request: Request) -> None:
+    def serve_body(self, request: Answerable, body: bytes) -> None:
+        """The same for a request with a known head."""
+        run(self._serve(request, self.answer_body(body)))
+
+    async def _serve(self, request: Answerable, answer: Awaitable[bytes | Page]) -> None:
         """It never raises: each exception becomes an answer, and an unexpected one is recorded as a fault."""
         began = perf_counter()
         try:
             error = None
             try:
-                content = await self._answer(request)
+                content = await answer
             except Exception as raised:
                 error = translate(raised)
                 if error is None:

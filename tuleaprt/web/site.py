@@ -17,6 +17,7 @@ from twisted.web.http import HTTPFactory, datetimeToString
 from tuleaprt.operations.logs import Faults
 from tuleaprt.transport.request_headers import Host
 from tuleaprt.web.channel import BoundedRequest, Channel
+from tuleaprt.web.known_heads import KnownHeads
 from tuleaprt.web.resource import HttpError, Leaf, not_found
 
 LONGEST_KNOWN_PATH = 100
@@ -66,6 +67,7 @@ class BoundedSite(HTTPFactory):
         self.channels: set[Channel] = set()
         self._drained: Deferred[None] | None = None
         self.max_body = max_body
+        self.known = KnownHeads()
         self.faults = faults
 
     def startFactory(self) -> None:
