@@ -175,7 +175,7 @@ class Window:
 
     def abort(self) -> None:
         if self._protocol is not None:
-            self._protocol.transport.abortConnection()
+            self._protocol.dropConnection(abort=True)
 
 
 class _Page(WebSocketClientProtocol):

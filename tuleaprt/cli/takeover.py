@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuleaprt.errors import CommandFailed
 from tuleaprt.takeover import machine
-from tuleaprt.takeover.checks import Finding, checks, is_possible
+from tuleaprt.takeover.checks import Facts, Finding, checks, is_possible
 from tuleaprt.takeover.commands import last_line, run
 from tuleaprt.takeover.managers import manager
 from tuleaprt.takeover.plan import Step
@@ -93,7 +93,7 @@ def _line(finding: Finding) -> str:
     return f"{finding.level.value:<8} {finding.about}: {finding.text}"
 
 
-def _prove(facts: machine.Facts, arguments: argparse.Namespace) -> None:
+def _prove(facts: Facts, arguments: argparse.Namespace) -> None:
     """In a process of its own, because Twisted's reactor runs once in a process.
 
     Raises:
