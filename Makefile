@@ -72,11 +72,11 @@ soak: $(if $(NODES),.venv/test,.venv/run)
 # pip of the checkout fetches the wheels; the Python of the target need not be here.
 deb: .venv/bin/pip
 	@.ci/require deb
-	PIP=$(BIN)/pip package/deb/build $(or $(FOR),python3.11)
+	PIP=$(BIN)/pip package/deb/make $(or $(FOR),python3.11)
 
 rpm: .venv/bin/pip
 	@.ci/require rpm
-	PIP=$(BIN)/pip package/rpm/build $(or $(FOR),python3.11)
+	PIP=$(BIN)/pip package/rpm/make $(or $(FOR),python3.11)
 
 # Not in make test, because it takes minutes. The packages are those for Debian 12 and Enterprise Linux 9.
 packages: .venv/test

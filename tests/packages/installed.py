@@ -3,7 +3,6 @@
 import json
 import stat
 
-
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import ANY_PORT, Server
 from tests.fakes import KEY, wire

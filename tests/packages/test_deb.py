@@ -28,7 +28,7 @@ def deb() -> Path:
 def install(machine: Machine, deb: Path) -> str:
     (machine / "tmp/tuleaprt.deb").write_bytes(deb.read_bytes())
     # As an administrator that keeps changed files.
-    return machine.run("dpkg", "--force-confold", "--install", "/tmp/tuleaprt.deb")
+    return machine.run("dpkg", "--force-unsafe-io", "--force-confold", "--install", "/tmp/tuleaprt.deb")
 
 
 @pytest.fixture
