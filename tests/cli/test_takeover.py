@@ -3,21 +3,15 @@
 A second tuleaprt stands for the Node.js server: it speaks the same protocol on the same port.
 """
 
-import json
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_twisted
 
-from tests.cli.conftest import COMMAND, KEY_FILE
-from tests.cli.systemd import Systemd
-from tests.end_to_end.processes import TWISTD, Process
+from tests.cli.machine import Machine
 from tests.end_to_end.server import Server
-from tests.end_to_end.test_nginx import Nginx, free_port
-from tests.end_to_end.test_socketio_nginx import LOCATION
-from tests.fakes import FIXTURES, KEY, wire
+from tests.fakes import wire
 from tuleaprt.takeover.plan import KEY_WATCH, NODE, SERVICE, SOCKET
 
 ensure = pytest_twisted.ensureDeferred
@@ -36,98 +30,6 @@ TULEAPRT_SERVES = {
     SERVICE: (False, True, True),
     KEY_WATCH: (False, True, True),
 }
-
-
-class Machine:
-    """A Tuleap server: its systemd, its nginx, and commands on a PATH of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        self.port = free_port()
-        self.public = free_port()
-        self.config = folder / "tuleaprt.toml"
-        self.systemd = Systemd({NODE: self.start_node, SERVICE: self.start_server})
-        self.nginx: Nginx | None = None
-        self.is_mute = False
-        self._commands: list[Process] = []
-
-    async def set_up(self, *, is_served: bool) -> None:
-        """``is_served``: the Node server runs, and is not only said to."""
-        self.command("id", "echo 0")
-        # Options end with "--".
-        self.command("setpriv", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
-        await self.systemd.listen(self.bin)
-        self.nginx = await self.passing_on_to(self.port, "nginx")
-        self.configure()
-        self.systemd.units[NODE].is_enabled = self.systemd.units[NODE].is_active = True
-        if is_served:
-            self.systemd.units[NODE].server = await self.start_node()
-
-    async def passing_on_to(self, port: int, name: str) -> Nginx:
-        """An nginx of which ``nginx -T`` prints the configuration."""
-        prefix = self.folder / name
-        nginx = await Nginx.start_with(prefix, LOCATION.format(private=port))
-        found = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-        self.command("nginx", f'exec {found} -e stderr -p {prefix} -c {prefix}/nginx.conf "$@"')
-        return nginx
-
-    def configure(self, **changes: str) -> None:
-        """The server's file. The host that nginx passes on has no port, but the test's nginx has one."""
-        options = {
-            "realtime.key_file": json.dumps(str(FIXTURES / "tuleap-realtime-key")),
-            "listen.private": f'["tcp:{self.port}:interface=127.0.0.1"]',
-            "listen.public": f'["tcp:{self.public}:interface=127.0.0.1"]',
-            "websocket.allowed_origins": json.dumps([self.origin]),
-            **changes,
-        }
-        self.config.write_text("".join(f"{name} = {value}\n" for name, value in options.items()))
-
-    def command(self, name: str, script: str) -> None:
-        path = self.bin / name
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-
-    async def start_node(self) -> Server:
-        return await Server.start(
-            TULEAPRT_LISTEN__PRIVATE=f'["tcp:{self.port}:interface=127.0.0.1"]',
-            TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS=json.dumps([self.origin]),
-        )
-
-    async def start_server(self) -> Server:
-        if self.is_mute:
-            # It starts, and does not listen where Tuleap posts.
-            return await Server.start()
-        return await Server.start(self.config, **self.environment)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **KEY_FILE,
-            "TULEAPRT_LISTEN__PRIVATE": f'["tcp:{self.port}:interface=127.0.0.1"]',
-            "TULEAPRT_LISTEN__PUBLIC": f'["tcp:{self.public}:interface=127.0.0.1"]',
-        }
-
-    @property
-    def origin(self) -> str:
-        """That of pages: the server of this nginx has no name."""
-        assert self.nginx is not None
-        return f"http://localhost:{self.nginx.port}"
-
-    def takeover(self, *arguments: str) -> Process:
-        fixed = ["--port", str(self.port), "--config", str(self.config), "--twistd", TWISTD]
-        command = [*COMMAND, "takeover", *fixed, "--patience", "2", *arguments]
-        self._commands.append(Process.start(command, {"PATH": f"{self.bin}:/usr/bin:/bin"}))
-        return self._commands[-1]
-
-    async def tear_down(self) -> None:
-        for process in self._commands:
-            await process.stop("KILL")
-            assert not [line for line in process.lines if "Traceback" in line or "internal error" in line]
-        await self.systemd.close()
-        if self.nginx is not None:
-            await self.nginx.process.stop("TERM")
 
 
 @pytest_twisted.async_yield_fixture
@@ -179,6 +81,15 @@ async def test_tuleaprt_takes_over_twice_and_gives_back_twice(machine: Machine) 
         assert process.lines[-1] == f"the Node.js server {last}, and a post reaches a page through nginx"
         assert machine.systemd.state() == NODE_SERVES
         assert machine.systemd.serving == [NODE]
+
+
+@ensure
+async def test_the_way_back_does_not_need_tuleaprts_configuration(machine: Machine) -> None:
+    assert await machine.takeover().ended() == 0
+    machine.config.write_text("[nothing]\n")
+    process = machine.takeover("--back")
+    assert await process.ended() == 0, "\n".join(process.lines)
+    assert machine.systemd.state() == NODE_SERVES
 
 
 async def undone(machine: Machine, *arguments: str) -> str:
@@ -278,67 +189,3 @@ async def test_a_machine_without_systemd_and_supervisord_is_refused(unserved: Ma
     process = unserved.takeover("--supervisord", "/nowhere")
     assert await process.ended() == 1
     assert process.lines == ["tuleaprt: neither systemd nor a configuration of supervisord is here"]
-
-
-SUPERVISORD = """\
-[supervisord]
-nodaemon=true
-pidfile=%(here)s/pid
-logfile=/dev/null
-logfile_maxbytes=0
-environment=PRIVATE_KEY="{key}"
-[unix_http_server]
-file=%(here)s/socket
-[supervisorctl]
-serverurl=unix://%(here)s/socket
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-[include]
-files=supervisord.d/*.ini
-"""
-PROGRAM = """\
-[program:tuleap-realtime]
-command={command}
-redirect_stderr=true
-stdout_logfile=%(here)s/../node.log
-environment=TULEAPRT_LISTEN__PUBLIC='["tcp:0"]'
-autorestart=true
-startsecs=0
-"""
-
-
-@ensure
-async def test_a_supervisord_is_taken_over_and_given_back(unserved: Machine) -> None:
-    folder = unserved.folder / "etc"
-    (folder / "supervisord.d").mkdir(parents=True)
-    tuleaps, override = (folder / "supervisord.d" / it for it in ("realtime.ini", "tuleaprt.ini"))
-    (folder / "supervisord.conf").write_text(SUPERVISORD.format(key=KEY.decode()))
-    # The program that stands for the Node server has the same file, and says so in its command.
-    tuleaps.write_text(PROGRAM.format(command=f"{TWISTD} -n --pidfile= tuleaprt --config {unserved.config}"))
-    unserved.command("supervisorctl", f'exec {Path(TWISTD).parent}/supervisorctl "$@"')
-    # Only root can give the key to another user.
-    unserved.command("install", "exit 0")
-    path = f"{unserved.bin}:/usr/bin:/bin"
-    supervisord = Process.start(
-        [f"{Path(TWISTD).parent}/supervisord", "-c", str(folder / "supervisord.conf")], {"PATH": path}
-    )
-    await supervisord.written("success: tuleap-realtime entered RUNNING state")
-
-    async def swapped(*arguments: str) -> str:
-        given = ("--supervisord", str(folder / "supervisord.conf"), "--patience", "20", *arguments)
-        process = unserved.takeover(*given)
-        await process.ended()
-        return process.lines[-1]
-
-    assert await swapped() == "tuleaprt serves, and a post reaches a page through nginx"
-    assert "exec setpriv --reuid=tuleaprt" in override.read_text()
-    # Each start of Tuleap's container writes its file again.
-    tuleaps.touch()
-    assert await swapped() == "tuleaprt serves, and a post reaches a page through nginx"
-    assert await swapped("--back") == "the Node.js server serves, and a post reaches a page through nginx"
-    assert not override.exists()
-    unserved.command("install", "exit 1")
-    assert (await swapped("--patience", "0")).endswith("everything is as before")
-    assert not override.exists()
-    assert unserved.systemd.asked == []
-    await supervisord.stop()

@@ -55,6 +55,10 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+LIST = "systemctl list-units --plain --no-legend --state=active tuleaprt@*.service"
+NODES = """
+[ "$1" != list-units ] || printf 'tuleaprt@%s.service loaded active running Real-time server\\n' 1 2
+"""
 PREPARED = ["python3 -m compileall -q /opt/lib", "twistd --help"]
 
 
@@ -76,7 +80,16 @@ def test_a_user_that_is_missing_is_made(machine: Machine) -> None:
 def test_an_upgrade_restarts_a_server_that_runs_and_starts_none(machine: Machine) -> None:
     machine.systemd()
     done = machine.setup("configure")
-    assert done[-2:] == ["systemctl daemon-reload", "systemctl try-restart tuleaprt.service"]
+    assert done[-3:] == ["systemctl daemon-reload", "systemctl try-restart tuleaprt.service", LIST]
+
+
+def test_an_upgrade_restarts_several_servers_one_after_the_other(machine: Machine) -> None:
+    machine.systemd()
+    machine.command("bin/systemctl", NODES)
+    done = machine.setup("configure")
+    assert done[-3:] == [LIST, *(f"systemctl restart tuleaprt@{it}.service" for it in (1, 2))]
+    done = machine.setup("remove")
+    assert done[-2:] == [f"systemctl --quiet disable --now tuleaprt@{it}.service" for it in (1, 2)]
 
 
 def test_a_removal_gives_the_service_back_to_tuleap_before_the_server_stops(machine: Machine) -> None:
@@ -85,13 +98,16 @@ def test_a_removal_gives_the_service_back_to_tuleap_before_the_server_stops(mach
         "systemctl --quiet is-enabled tuleaprt.service",
         "tuleaprt takeover --back",
         "systemctl --quiet disable --now tuleaprt-key.path tuleaprt.service tuleaprt.socket",
+        LIST,
     ]
 
 
 def test_a_removal_is_not_stopped_by_a_node_server_that_does_not_start(machine: Machine) -> None:
     machine.systemd()
     machine.command("opt/bin/tuleaprt", "exit 1")
-    assert machine.setup("remove")[-1].startswith("systemctl --quiet disable --now")
+    done = machine.setup("remove")
+    assert done[1:3] == ["tuleaprt takeover --back", "tuleaprt takeover --back --no-proof"]
+    assert done[3].startswith("systemctl --quiet disable --now")
 
 
 def test_a_removal_of_a_server_that_never_took_over_leaves_tuleaps_alone(machine: Machine) -> None:

@@ -66,6 +66,7 @@ def test_the_way_back_needs_only_nginx() -> None:
     broken = GOOD._replace(config=None, config_problems=("wrong",), key_text=None, server_problem="gone")
     assert is_possible(checks(broken, is_back=True))
     assert not is_possible(checks(broken._replace(site=None), is_back=True))
+    assert checks(broken._replace(site=None), is_back=True, is_proved=False) == []
 
 
 def test_the_key_is_not_shown() -> None:

@@ -51,6 +51,10 @@ class Systemd:
             assert systemctl == "systemctl"
             for name in [it for it in rest if it != "--now"] or [NODE]:
                 self._act(verb, name, is_now="--now" in rest)
+                if name == SERVICE and verb in ("enable", "disable"):
+                    # Also= of tuleaprt.service; it is without effect on what runs.
+                    self._act(verb, SOCKET, is_now=False)
+                    self._act(verb, KEY_WATCH, is_now=False)
 
     def _act(self, verb: str, name: str, *, is_now: bool) -> None:
         unit = self.units[name]

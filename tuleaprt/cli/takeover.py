@@ -60,7 +60,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def takeover(arguments: argparse.Namespace) -> int:
     services = manager(supervisor_text(arguments.twistd, arguments.config), arguments.supervisord)
     facts = machine.read(services, arguments.config, arguments.twistd, arguments.port, is_back=arguments.back)
-    findings = checks(facts, is_back=arguments.back)
+    findings = checks(facts, is_back=arguments.back, is_proved=not arguments.no_proof)
     for finding in findings:
         _say(_line(finding))
     if not is_possible(findings):
@@ -102,7 +102,10 @@ def _prove(facts: Facts, arguments: argparse.Namespace) -> None:
     url, address = machine.address_of(facts)
     # Python's isolated mode: a folder in which root happens to be adds no modules.
     command = [sys.executable, "-I", "-m", "tuleaprt", "check-delivery", url, "--address", address]
-    command += ["--private-url", f"http://127.0.0.1:{arguments.port}", "--config", str(arguments.config)]
+    command += ["--private-url", f"http://127.0.0.1:{arguments.port}"]
+    if facts.config is not None:
+        # The way back is open with a configuration that cannot be read: the key is where Tuleap has it.
+        command += ["--config", str(arguments.config)]
     done = run(command)
     if done.status:
         raise CommandFailed(last_line(done).removeprefix("tuleaprt: "))

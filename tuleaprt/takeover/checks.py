@@ -56,12 +56,18 @@ class Facts(NamedTuple):
     site: Site | None
 
 
-def checks(facts: Facts, *, is_back: bool = False) -> list[Finding]:
-    """``is_back``: without what only tuleaprt needs."""
-    found = [*_rights(facts), *_nginx(facts)]
+def checks(facts: Facts, *, is_back: bool = False, is_proved: bool = True) -> list[Finding]:
+    """``is_back``: without what only tuleaprt needs. The way back without a proof needs no nginx, either."""
     if is_back:
-        return found
-    return [*found, *_key(facts), *_configuration(facts), *_server(facts), *_ports(facts)]
+        return [*_rights(facts), *(_nginx(facts) if is_proved else ())]
+    return [
+        *_rights(facts),
+        *_nginx(facts),
+        *_key(facts),
+        *_configuration(facts),
+        *_server(facts),
+        *_ports(facts),
+    ]
 
 
 def is_possible(findings: list[Finding]) -> bool:

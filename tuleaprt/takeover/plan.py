@@ -92,9 +92,7 @@ def give_back(units: Units) -> list[Step]:
     # The socket starts the service at the next post, so it is stopped with the service.
     names = [it for it in reversed(UNITS) if units[it].is_enabled or units[it].is_active]
     if names:
-        undo = [systemctl("enable", it) for it in UNITS if units[it].is_enabled]
-        undo += [systemctl("start", it) for it in UNITS if units[it].is_active]
-        steps.append(Step(systemctl("disable --now", *names), tuple(undo)))
+        steps.append(Step(systemctl("disable --now", *names), _as_before(units)))
     if node.is_masked:
         steps.append(Step(systemctl("unmask", NODE), (systemctl("mask", NODE),)))
     if not node.is_active:
@@ -113,11 +111,17 @@ def _prepared(units: Units, starting: Iterable[str]) -> list[Step]:
 
 
 def _as_before(units: Units) -> tuple[Action, ...]:
-    """Undoes ``enable --now``. What was enabled or active before stays so."""
+    """What was enabled or active becomes so again, and nothing else."""
+    enabled = [it for it in UNITS if units[it].is_enabled]
     disabled = [it for it in reversed(UNITS) if not units[it].is_enabled]
+    active = [it for it in UNITS if units[it].is_active]
     stopped = [it for it in reversed(UNITS) if not units[it].is_active]
-    undo: list[Action] = [systemctl("disable", *disabled)] if disabled else []
-    return (*undo, systemctl("stop", *stopped)) if stopped else tuple(undo)
+    # Both verbs take the other units with the service, which names them in Also=, so the service comes first.
+    verbs = [("enable", enabled), ("disable", disabled)]
+    if SERVICE in disabled:
+        verbs.reverse()
+    verbs += [("stop", stopped), ("start", active)]
+    return tuple(systemctl(verb, *names) for verb, names in verbs if names)
 
 
 class Program(NamedTuple):
