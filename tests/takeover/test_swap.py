@@ -64,6 +64,15 @@ def test_a_proof_that_fails_undoes_all(diary: Diary) -> None:
     assert diary.lines == ["a", "undo-a"]
 
 
+def test_a_fault_of_the_program_undoes_all_too(diary: Diary) -> None:
+    def prove() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(CommandFailed, match=rf"^internal error: ZeroDivisionError; {DONE}$"):
+        swap([diary.step("a")], prove, diary.said.append, patience=0)
+    assert diary.lines == ["a", "undo-a"]
+
+
 def test_without_a_step_nothing_is_undone(diary: Diary) -> None:
     with pytest.raises(CommandFailed, match=r"^no proof; nothing was changed$"):
         diary.swap(proofs=1)

@@ -35,11 +35,13 @@ def swap(steps: Sequence[Step], prove: Prove, say: Say, *, patience: float) -> N
                 act(step.action)
                 interruption.check()
             prove_within(prove, patience, interruption.check)
-        except CommandFailed as error:
+        except Exception as error:
+            fault = f"internal error: {type(error).__name__}"
+            why = str(error) if isinstance(error, CommandFailed) else fault
             if left := put_back(begun, say):
-                raise CommandFailed(f"{error}; not put back: {'; '.join(left)}") from None
+                raise CommandFailed(f"{why}; not put back: {'; '.join(left)}") from error
             done = "everything is as before" if begun else "nothing was changed"
-            raise CommandFailed(f"{error}; {done}") from None
+            raise CommandFailed(f"{why}; {done}") from error
 
 
 def put_back(begun: Sequence[Step], say: Say) -> list[str]:
