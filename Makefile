@@ -9,6 +9,9 @@
 #              JOURNAL=all for posts with each journal and for several servers
 # make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'; NODES=3 for three
 #              servers on one Redis that are killed all the time: SOAK='SOAK_SECONDS=60 SOAK_SEED=7'
+# make deb     a Debian package in dist: FOR=python3.11, the Python of the target
+# make rpm     an RPM for Enterprise Linux 9 in dist: FOR=python3.11
+# make packages  both, and what they do in a fresh root: it needs root, and takes five minutes
 # make clean   remove everything that the other targets have made
 
 PYTHON ?= python3
@@ -18,7 +21,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, so that twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: run test quick lint types docs unit fuzz watch post bench soak clean
+.PHONY: run test quick lint types docs unit fuzz watch post bench soak deb rpm packages clean
 
 # The server does not need Node. The live page needs autobahn-js and socket.io-client: npm fetches them, or a message says
 # what to install.
@@ -65,6 +68,22 @@ bench: $(if $(FULL),.venv/bench,.venv/run) $(if $(JOURNAL),.venv/redis)
 
 soak: $(if $(NODES),.venv/test,.venv/run)
 	$(if $(NODES),SOAK_SECONDS=600 SOAK_BROWSERS=200 $(SOAK) $(BIN)/pytest --quiet -s tests/end_to_end/test_cluster.py -k killed,$(BIN)/python benchmarks/soak.py $(SOAK))
+
+# pip of the checkout fetches the wheels; the Python of the target need not be here.
+deb: .venv/bin/pip
+	@.ci/require deb
+	PIP=$(BIN)/pip package/deb/make $(or $(FOR),python3.11)
+
+rpm: .venv/bin/pip
+	@.ci/require rpm
+	PIP=$(BIN)/pip package/rpm/make $(or $(FOR),python3.11)
+
+# Not in make test, because it takes minutes. The packages are those for Debian 12 and Enterprise Linux 9.
+packages: .venv/test
+	@.ci/require packages
+	rm -f dist/tuleaprt_*.deb dist/tuleaprt-*.rpm
+	$(MAKE) deb rpm FOR=python3.11
+	$(BIN)/pytest tests/packages
 
 .venv/bin/pip:
 	@.ci/require run

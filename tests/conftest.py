@@ -1,6 +1,7 @@
 """What tests without a network share: a clock that they turn, and the log."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     mark()
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(NothingIsLeft())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The tests of the packages need the packages, and root: only make packages runs them."""
+    is_theirs = collection_path == Path(__file__).parent / "packages"
+    return True if is_theirs and not any("packages" in it for it in config.args) else None
 
 
 class Log:

@@ -86,15 +86,21 @@ ALLOWED = {
         "tuleaprt.cli",
         "tuleaprt.configuration",
         "tuleaprt.errors",
+        # check-delivery is one of Tuleap's pages.
+        "tuleaprt.socketio.packets",
+        "tuleaprt.takeover",
         "tuleaprt.tuleap",
         # check-config tries whether the server would start.
         "tuleaprt.application.durability",
         "tuleaprt.application.service",
+        "OpenSSL",
         "autobahn",
         "jwt",
         "msgspec",
         "twisted",
+        "zope.interface",
     ),
+    "takeover": ("tuleaprt.configuration", "tuleaprt.errors", "tuleaprt.takeover"),
 }
 """What each package may import beside the standard library; ``application`` may import everything."""
 

@@ -97,6 +97,23 @@ def test_the_server_needs_no_node(system: Path) -> None:
     assert require(system, "run").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("what", "packages"),
+    [
+        ("deb", "dpkg"),
+        ("rpm", "rpm"),
+        ("packages", "dpkg rpm debootstrap lintian binutils"),
+    ],
+)
+def test_each_package_needs_its_own_tools(system: Path, what: str, packages: str) -> None:
+    for name in ("dpkg-deb", "rpmbuild", "debootstrap", "lintian", "objdump"):
+        stub(system / name, "exit 1")
+    assert require(system, what).stderr.endswith(f"apt-get install {packages}\n")
+    for name in ("dpkg-deb", "rpmbuild", "debootstrap", "lintian", "objdump"):
+        stub(system / name, "exit 0")
+    assert require(system, what).returncode == 0
+
+
 def test_the_benchmark_needs_no_node(system: Path) -> None:
     for name in OF_THE_TESTS:
         (system / name).unlink()

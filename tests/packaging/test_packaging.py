@@ -1,12 +1,14 @@
 """The wheel and the sdist: what is in them, and that the server runs where only the wheel is."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,36 @@ def test_the_sdist_holds_what_an_administrator_needs_besides(built: Path) -> Non
     (sdist,) = built.glob("tuleaprt-*.tar.gz")
     with tarfile.open(sdist) as opened:
         names = {it.name.partition("/")[2] for it in opened.getmembers() if it.isfile()}
-    wanted = [it for folder in ("docs", "etc") for it in (ROOT / folder).rglob("*") if it.is_file()]
+    wanted = [
+        it for folder in ("docs", "etc", "package") for it in (ROOT / folder).rglob("*") if it.is_file()
+    ]
     assert {str(it.relative_to(ROOT)) for it in wanted if it.suffix != ".pyc"} <= names
-    assert {"LICENSE", "README.rst", "NEWS.rst", "CONTRIBUTING.rst", "constraints.txt"} <= names
+    assert {
+        "LICENSE",
+        "README.rst",
+        "NEWS.rst",
+        "CONTRIBUTING.rst",
+        "constraints.txt",
+        "Containerfile",
+    } <= names
     assert not [it for it in names if it.startswith(("tests/", "demo/", "benchmarks/", "node_modules/", "."))]
+
+
+def test_an_index_accepts_both_and_shows_the_description(built: Path) -> None:
+    assert "PASSED" in run(sys.executable, "-m", "twine", "check", "--strict", *built.iterdir(), cwd=built)
+
+
+def test_the_metadata_lead_somewhere_from_an_index(wheel: Path) -> None:
+    opened = zipfile.ZipFile(wheel)
+    (name,) = [it for it in opened.namelist() if it.endswith(".dist-info/METADATA")]
+    metadata = message_from_bytes(opened.read(name))
+    urls = metadata.get_all("Project-URL")
+    assert urls is not None and all(it.split(", ")[1].startswith("https://") for it in urls)
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Description-Content-Type"] == "text/x-rst"
+    description = str(metadata.get_payload())
+    assert [it for it in re.findall(r"<([^<>]+)>`_", description) if not it.startswith("https://")] == []
+    assert ".. image::" not in description
 
 
 def test_twistd_knows_the_installed_plugin(installed: Path) -> None:

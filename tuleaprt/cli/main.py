@@ -69,11 +69,11 @@ def _silence() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     # Importing Twisted and Autobahn takes time, and Ctrl-C must be handled meanwhile.
-    from tuleaprt.cli import installation, post, sessions, token, watch
+    from tuleaprt.cli import delivery, installation, post, sessions, takeover, token, watch
 
     parser = _Parser(prog="tuleaprt", description="Watch and manage Tuleap's real-time server.")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (token, watch, post, sessions, installation):
+    for command in (token, watch, post, sessions, installation, delivery, takeover):
         command.add(commands)
     return parser
 
