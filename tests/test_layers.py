@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "errors": (),
     "__main__": ("tuleaprt.cli.main",),
-    "wamp": ("tuleaprt.errors", "tuleaprt.wamp", "autobahn.wamp"),
+    "wamp": ("tuleaprt.errors", "tuleaprt.wamp", "autobahn.wamp", "msgspec"),
     "tuleap": (
         "tuleaprt.errors",
         "tuleaprt.tuleap",
@@ -30,7 +30,7 @@ ALLOWED = {
         "tuleaprt.wamp",
         "msgspec",
     ),
-    "journal": ("tuleaprt.errors", "tuleaprt.journal", "twisted", "txredisapi"),
+    "journal": ("tuleaprt.errors", "tuleaprt.journal", "msgspec", "twisted", "txredisapi"),
     "operations": (
         "tuleaprt.operations",
         "tuleaprt.wamp.auth",

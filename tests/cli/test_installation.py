@@ -84,7 +84,9 @@ async def test_redis_is_tried_and_its_password_is_not_printed(tmp_path: Path, al
     good = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url, **KEY_FILE)
     assert await good.ended() == 0
     assert f'url = "{redis.url.replace("//", "//:(set)@")}"' in good.lines
-    wrong = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url.replace("s3cr3t", "s4cr4t"), **KEY_FILE)
+    wrong = alone(
+        "check-config", "--connect", TULEAPRT_JOURNAL__URL=url.replace("s3cr3t", "s4cr4t"), **KEY_FILE
+    )
     assert await wrong.ended() == 1
     (line,) = wrong.lines
     assert line.startswith(f"tuleaprt: [journal] url: 127.0.0.1:{redis.port}: WRONGPASS")

@@ -6,14 +6,14 @@ records in the same order comes to the same result.
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 Input = TypeVar("Input")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Generic[Input]):
+class Record(msgspec.Struct, Generic[Input], frozen=True, kw_only=True):
     """One input. ``position`` grows from record to record. ``at`` is its time by the journal (seconds since
     the epoch).
     """

@@ -31,8 +31,7 @@ from tuleaprt.tuleap.topics import room_id
 from tuleaprt.wamp.publication import Audience, JsonText, Window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class Post(msgspec.Struct, frozen=True, kw_only=True):
     """A ``POST /message``."""
 
     message: Message

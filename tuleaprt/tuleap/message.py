@@ -10,7 +10,6 @@
      "data": {"artifact_id": 321}}       any JSON, forwarded unchanged
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +23,7 @@ from tuleaprt.tuleap.topics import Family, room
 from tuleaprt.wamp.publication import JsonText, Window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A valid post.
 
     ``sender`` is the window that it names, or None. ``command`` is its meaning for a campaign, or None.

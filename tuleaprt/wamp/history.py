@@ -17,8 +17,9 @@ records.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from tuleaprt.errors import PositionLost
 from tuleaprt.wamp.broker import Subscription
@@ -32,8 +33,7 @@ MAX_EMPTY_TOPICS = 10_000
 """The number of topics of which only the last place is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """One publication at its place; ``publication`` is None if it is not replayed."""
 
     place: int

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tuleaprt.wamp.auth import Identity
 
 Kwargs = Mapping[str, Any]
@@ -98,8 +100,7 @@ class Replay(Enum):
     NEVER = "only its place is kept"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Publication:
+class Publication(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One publication, before it has receivers.
 
     ``kwargs`` is the whole payload, which operators receive; None: no session receives anything, but the id
