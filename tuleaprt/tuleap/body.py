@@ -40,8 +40,8 @@ def check_json(body: bytes) -> None:
 
 
 def _keeps_its_colons(body: bytes) -> bool:
-    """Whether msgspec reads and writes as many colons. It drops one with each pair whose key occurs again, and
-    adds one only where a text has it as an escape.
+    """Whether msgspec reads and writes as many colons. It drops one with each pair whose key occurs
+    again, and adds one only where a text has it as an escape.
     """
     try:
         again = msgspec.json.encode(msgspec.json.decode(body))
