@@ -15,6 +15,7 @@ NEEDED = (
     "curl",
     "nginx",
     "logrotate",
+    "promtool",
     "redis-server",
     "openssl",
     "chromium",
@@ -23,7 +24,16 @@ NEEDED = (
 )
 
 
-OF_THE_TESTS = ("node", "npm", "curl", "nginx", "logrotate", "redis-server", "systemd-socket-activate")
+OF_THE_TESTS = (
+    "node",
+    "npm",
+    "curl",
+    "nginx",
+    "logrotate",
+    "promtool",
+    "redis-server",
+    "systemd-socket-activate",
+)
 
 
 @pytest.fixture
@@ -62,6 +72,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
         ("curl", "curl"),
         ("nginx", "nginx"),
         ("logrotate", "logrotate"),
+        ("promtool", "prometheus"),
         ("redis-server", "redis-server"),
         ("openssl", "openssl"),
         ("chromium", "chromium"),
@@ -89,6 +100,7 @@ def test_the_server_needs_no_node(system: Path) -> None:
         "curl",
         "nginx",
         "logrotate",
+        "promtool",
         "redis-server",
         "systemd-socket-activate",
         "cc",

@@ -17,12 +17,14 @@ from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import ANY_PORT, Server
 from tests.fakes import FIXTURES, KANBAN, ticket, wire
+from tests.operations.test_prometheus import DASHBOARD, RULES, named
 
 ensure = pytest_twisted.ensureDeferred
 Start = Callable[..., Awaitable[Server]]
 
 METRICS = {
     "log_lines_lost": "gauge",
+    "ready": "gauge",
     "unauthenticated_dropped": "counter",
     "connections": "gauge",
     "unauthenticated": "gauge",
@@ -65,6 +67,18 @@ async def test_every_metric_is_on_the_page_and_moves(start: Start) -> None:
     assert {name: values[name] for name in MOVED} == MOVED
     await client.leave()
     await client.closed
+
+
+@ensure
+async def test_the_server_has_each_metric_of_the_alerts_and_of_the_dashboard(
+    start: Start, tmp_path: Path
+) -> None:
+    server = await start(TULEAPRT_JOURNAL__URL=f"sqlite://{tmp_path}/journal.db")
+    page = (await server.request("GET", "/metrics")).body.decode()
+    found = {it.name for family in text_string_to_metric_families(page) for it in family.samples}
+    # Counters with labels appear when they have counted.
+    found |= {f"tuleaprt_{name}_total" for name, kind in METRICS.items() if kind == "counter"}
+    assert named(RULES) | named(DASHBOARD) <= found
 
 
 MOVED = {

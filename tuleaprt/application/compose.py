@@ -181,6 +181,7 @@ def compose(
         entrance, factory = public_tls_endpoint(config, reactor, connections, router, polls, live)
         unauthenticated_limits["public_tls"] = entrance.unauthenticated
         over_tls = listeners(reactor, "public_tls", listen.public_tls, factory)
+    metrics.watch("ready", "Whether the server is ready.", lambda: int(not readiness.problems()))
     watch(metrics, connections, unauthenticated_limits.values(), realm, campaigns)
     made = TuleaprtService(
         [
