@@ -17,7 +17,8 @@ Configuration
 .. Made by docs/configuration.py.
 
 ``twistd -n tuleaprt --config /etc/tuleaprt/tuleaprt.toml`` reads this file. `etc/tuleaprt.toml
-<../etc/tuleaprt.toml>`_ has all options with their defaults. A missing line, or a missing file, means the
+<../etc/tuleaprt.toml>`_ has all options with their defaults; its first line names a schema by which editors
+complete and check it. A missing line, or a missing file, means the
 default. The environment overrides the file: the variable of each option is named below the option. A
 variable has a text without quotes, and any other value as TOML
 (``TULEAPRT_LISTEN__PUBLIC='["tcp:2998"]'``). Times are in seconds, sizes in bytes.
