@@ -22,7 +22,7 @@ from typing import Any
 from demo.balancer import listen
 from demo.libraries import fetch
 from demo.live_page import LivePage
-from demo.run import INTERRUPTED, ROOT, configure, keep, make_ticket
+from demo.run import FEW, INTERRUPTED, ROOT, configure, keep, make_ticket
 
 PUBLIC, STEP = 2998, 1000
 """The port for browsers, below that for posts. Those of a server are this much above those of the one before.
@@ -202,6 +202,7 @@ def main() -> int:
     keep(arguments.state / "ticket", make_ticket(config))
     with tempfile.TemporaryDirectory() as folder:
         redis = start_redis(Path(folder))
+        environment = FEW | environment
         environment["TULEAPRT_JOURNAL__URL"] = f"unix://{folder}/socket"
         environment["TULEAPRT_WEBSOCKET__ALLOWED_ORIGINS"] = json.dumps(page.origins)
         cluster = Cluster(reactor, arguments.count, arguments.ports_from, environment, page, config.key)

@@ -49,6 +49,14 @@ GUIDE = """
 
   Ctrl-C stops the server.
 """
+ORDINARY = re.compile(r" \[(-|[^\]]*#info)\] ")
+"""A line of the log that is no warning."""
+
+SEEDED = re.compile(r"audit: operator \d+ session=- seed ")
+"""The live page has told the server the results of its campaign."""
+
+FEW = {"TULEAPRT_LIMITS__MAX_CONNECTIONS": "1000", "TULEAPRT_LIMITS__MAX_UNAUTHENTICATED": "200"}
+"""So few clients need no more open files than a user has."""
 
 
 def configure(path: Path | None, environment: dict[str, str], state: Path) -> Config:
@@ -81,18 +89,27 @@ def keep(path: Path, secret: str) -> None:
 def follow(
     server: subprocess.Popen[str], page: LivePage | None, problem: str, key: bytes, **guide: str
 ) -> None:
-    """Show the server's output, and the guide when the server is ready."""
+    """Show the guide when the server is ready, and then the server's output. Of the start, only warnings and
+    errors are shown; all of it, if the server does not become ready.
+    """
     assert server.stdout is not None
+    is_ready, quiet = False, list[str]()
     for line in server.stdout:
-        print(line, end="", flush=True)
         if found := re.search(r"(private|public) site listens on (\S+)", line):
             guide.setdefault(found[1], found[2])
+        if (not is_ready and ORDINARY.search(line)) or SEEDED.search(line):
+            quiet.append(line)
+        else:
+            print(line, end="", flush=True)
         if line.rstrip().endswith("tuleaprt is ready"):
+            is_ready = True
             if page is not None and page.meet(key, guide["private"], guide["public"]):
                 print(PAGE.format(address=page.address), flush=True)
             elif problem:
                 print(NO_PAGE.format(problem=problem), flush=True)
             print(GUIDE.format(**guide), flush=True)
+    if not is_ready:
+        print(*quiet, sep="", end="", flush=True)
 
 
 def pass_on_the_first_signal(server: subprocess.Popen[str]) -> None:
@@ -128,6 +145,8 @@ def main() -> int:
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "tuleaprt"]
     if arguments.config:
         twistd += ["--config", str(arguments.config.resolve())]
+    else:
+        environment = FEW | environment
     # The substitute gives tokens to every client, so it is not started beside Tuleap's key.
     if arguments.config is None and not os.environ.keys() & {"PRIVATE_KEY", "TULEAPRT_REALTIME__KEY_FILE"}:
         try:

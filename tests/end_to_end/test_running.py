@@ -83,6 +83,35 @@ async def test_make_run_shows_a_live_page_and_takes_it_away_again(tmp_path: Path
 
 
 @ensure
+async def test_after_a_good_start_the_guide_is_the_last_thing_on_the_screen(tmp_path: Path) -> None:
+    run = Process.start([*RUN, "--state", str(tmp_path)], ANYWHERE)
+    public = (await run.written(r"browsers connect to ws://127\.0\.0\.1:(\d+)/ws"))[1]
+    client = PythonClient(f"ws://127.0.0.1:{public}/ws")
+    token = (await run.written(r"^  (eyJ\S+)$"))[1]
+    await client.open(token)
+    shown = [line for line in run.lines if line]
+    assert shown[0].startswith("  Look at it: ")
+    assert shown[-1] == "  Ctrl-C stops the server."
+    assert not [line for line in shown if "#" in line]
+    await client.leave()
+    assert await run.stop("INT") == 0
+
+
+@ensure
+async def test_a_start_that_fails_shows_everything(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = Process.start(
+            [*RUN, "--state", str(tmp_path)],
+            ANYWHERE | {"TULEAPRT_LISTEN__PRIVATE": f'["tcp:{port}:interface=127.0.0.1"]'},
+        )
+        assert await run.ended() == 1
+    assert [line for line in run.lines if "Address already in use" in line]
+
+
+@ensure
 async def test_there_is_no_live_page_beside_a_configured_key(tmp_path: Path) -> None:
     run = Process.start([*RUN, "--state", str(tmp_path)], {**ANYWHERE, **KEY_FILE})
     await run.written("Ctrl-C stops the server")
