@@ -201,7 +201,8 @@ class RedisJournal(Generic[Input]):
             self.epoch = await connection.ask("GET", keys.epoch)
 
     def _unusable(self, error: Exception) -> ConfigError:
-        return ConfigError(f"[journal] url: {self.name}: {error}")
+        where = "" if isinstance(error, RedisAway) else f"{self.name}: "
+        return ConfigError(f"[journal] url: {where}{error}")
 
     # While the server runs.
 
