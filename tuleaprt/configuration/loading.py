@@ -153,25 +153,24 @@ class _Reading:
     def post_secret(self, realtime: Realtime) -> bytes:
         if not realtime.post_secret.startswith("file:"):
             return realtime.post_secret.encode("utf-8", "surrogateescape")
-        try:
-            if secret := _read(realtime.post_secret.removeprefix("file:")).strip():
-                return secret
-            reason = "an empty one"
-        except ConfigError as error:
-            reason = f"one that cannot be read: {error}"
-        self.wrong(("realtime", "post_secret"), "file: and the path of a file with the secret", reason)
-        return b""
+        place = ("realtime", "post_secret")
+        path = realtime.post_secret.removeprefix("file:")
+        return self._secret(path, place, "file: and the path of a file with the secret")
 
     def journal_password(self, journal: Journal) -> bytes:
         if not journal.password_file:
             return b""
+        place = ("journal", "password_file")
+        return self._secret(journal.password_file, place, "a file with the password of Redis")
+
+    def _secret(self, path: str, place: Place, expected: str) -> bytes:
         try:
-            if password := _read(journal.password_file).strip():
-                return password
+            if secret := _read(path).strip():
+                return secret
             reason = "an empty one"
         except ConfigError as error:
             reason = f"one that cannot be read: {error}"
-        self.wrong(("journal", "password_file"), "a file with the password of Redis", reason)
+        self.wrong(place, expected, reason)
         return b""
 
     def _take(self, place: Place, value: Any) -> None:
