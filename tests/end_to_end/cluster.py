@@ -140,8 +140,8 @@ class _Wire(Protocol):
 
 
 class Browser:
-    """A page on a kanban. ``numbers`` are the data of the events that it got, in order; ``positions_lost``
-    how often it was told that it missed events that cannot be told again.
+    """A page on a kanban. ``numbers`` are the data of the events that it got, in order; ``reloads`` their count
+    each time that it was told that its position is lost.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Browser:
         self.groups = groups
         self.numbers: list[int] = []
         self.publications: list[int] = []
-        self.positions_lost = 0
+        self.reloads: list[int] = []
         self.connections = 0
         self.statuses: list[str] = []
         self._endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port, timeout=5)
@@ -203,7 +203,9 @@ class Browser:
                 came.callback(None)
 
     def _resumed(self, events: list[Any], details: dict[str, Any]) -> None:
-        self.positions_lost += bool(details["position_lost"])
+        if details["position_lost"]:
+            # The page loads its board, which has what came meanwhile.
+            self.reloads.append(len(self.numbers))
         missed = [(it["publication"], it["kwargs"]) for it in events]
         known = {publication for publication, _ in missed}
         for event in (*missed, *(it for it in self._held if it[0] not in known)):

@@ -282,9 +282,12 @@ class Loop:
         mine = {number for number, group in self.due.items() if group in browser.groups}
         allowed = mine | {number for number, group in self.perhaps.items() if group in browser.groups}
         got = browser.numbers
-        assert browser.positions_lost == 0
+        missing = mine - set(got)
+        for at in browser.reloads:
+            before, after = max(got[:at], default=0), min(got[at:], default=0)
+            missing -= {number for number in missing if before < number < after}
         assert len(got) == len(set(got)), "doubled"
-        assert mine <= set(got), f"lost: {sorted(mine - set(got))} after {self.deeds}"
+        assert not missing, f"lost: {sorted(missing)} after {self.deeds}"
         assert set(got) <= allowed, "to the wrong one"
         in_order = [number for number in got if number in self.due]
         assert in_order == sorted(in_order)
@@ -324,7 +327,12 @@ async def test_nothing_is_lost_doubled_or_misled_while_servers_and_redis_are_kil
         states.append((await node.server.request("GET", "/health/ready")).status)
         await node.stop()
     assert states == [200] * 3
-    print(f"{len(loop.due)} posts, {len(loop.perhaps)} unknown, {len(loop.deeds)} disturbances")
+    # A page may come to a server that has not read the newest record yet. It is told so.
+    reloads = sum(len(it.reloads) for it in browsers)
+    connections = sum(it.connections for it in browsers)
+    print(f"{len(loop.due)} posts to {BROWSERS} browsers, {len(loop.perhaps)} of unknown outcome, ", end="")
+    print(f"{len(loop.deeds)} disturbances, {connections} connections, {reloads} reloads")
+    assert reloads <= connections / 100
     await nginx.process.stop()
     redis.stop()
 
