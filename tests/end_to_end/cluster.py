@@ -140,8 +140,8 @@ class _Wire(Protocol):
 
 
 class Browser:
-    """A page on a kanban. ``numbers`` are the data of the events that it got, in order; ``reloads`` their count
-    each time that it was told that its position is lost.
+    """A page on a kanban. ``numbers`` are the data of the events that it got, in order; ``reloads`` their
+    count each time that it was told that its position is lost.
     """
 
     def __init__(
