@@ -30,6 +30,17 @@ async def test_the_environment_counts(alone: Tuleaprt) -> None:
 
 
 @ensure
+async def test_each_value_is_printed_with_its_source(tmp_path: Path, alone: Tuleaprt) -> None:
+    path = tmp_path / "tuleaprt.toml"
+    path.write_text("[limits]\nmax_outbox = 9\nmax_outboxes = 9\n")
+    process = alone("check-config", str(path), TULEAPRT_LIMITS__MAX_OUTBOX="7", **KEY_FILE)
+    assert await process.ended() == 0
+    assert "max_outbox = 7  # TULEAPRT_LIMITS__MAX_OUTBOX" in process.lines
+    assert f"max_outboxes = 9  # {path}" in process.lines
+    assert "max_post_size = 8388608  # default" in process.lines
+
+
+@ensure
 async def test_attack_secrets_are_not_printed(tmp_path: Path, alone: Tuleaprt) -> None:
     path = tmp_path / "tuleaprt.toml"
     path.write_text('[realtime]\npost_secret = "open sesame"\n')
@@ -83,7 +94,8 @@ async def test_redis_is_tried_and_its_password_is_not_printed(tmp_path: Path, al
     url = redis.url.replace("//", "//:s3cr3t@")
     good = alone("check-config", "--connect", TULEAPRT_JOURNAL__URL=url, **KEY_FILE)
     assert await good.ended() == 0
-    assert f'url = "{redis.url.replace("//", "//:(set)@")}"' in good.lines
+    shown = redis.url.replace("//", "//:(set)@")
+    assert f'url = "{shown}"  # TULEAPRT_JOURNAL__URL' in good.lines
     wrong = alone(
         "check-config", "--connect", TULEAPRT_JOURNAL__URL=url.replace("s3cr3t", "s4cr4t"), **KEY_FILE
     )

@@ -27,8 +27,8 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "check-config",
         help="check whether the server would start, and print the effective options",
         description="Check the configuration, the environment (TULEAPRT_…) and the key as the server does"
-        " when it starts. Print the effective options without secrets, or the problems, one"
-        " line each, with exit status 1.",
+        " when it starts. Print the effective options with their sources and without secrets, or the"
+        " problems, one line each, with exit status 1.",
     )
     parser.add_argument(
         "config",

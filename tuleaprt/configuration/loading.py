@@ -92,6 +92,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         key_is_fixed=bool(environment.get("PRIVATE_KEY")),
         post_secret=reading.post_secret(realtime),
         journal_password=reading.journal_password(sections["journal"]),
+        sources=reading.sources,
     )
     for section, option, expected, given in faults(config):
         reading.wrong((section, option), expected, given)
@@ -116,16 +117,18 @@ def shown(value: Any) -> str:
 
 
 class _Reading:
-    """A configuration that is being read. ``values`` are the options without problems."""
+    """A configuration that is being read. ``values`` are the options without problems, ``sources`` the file
+    or the variable of each option that was given.
+    """
 
     def __init__(self, path: Path | None, environment: Mapping[str, str]) -> None:
         self.problems: list[str] = []
         self.values: dict[Place, Any] = {}
         self._environment = environment
-        self._sources: dict[Place, str] = {}
+        self.sources: dict[Place, str] = {}
         self._wrong: set[Place] = set()
         for place, (source, value) in {**self._from_file(path), **self._from_environment()}.items():
-            self._sources[place] = source
+            self.sources[place] = source
             self._take(place, value)
 
     def wrong(self, place: Place, expected: str, given: str) -> None:
@@ -185,7 +188,7 @@ class _Reading:
 
     def _where(self, place: Place) -> str:
         where = f"[{place[0]}] {_name(place[1])}"
-        return f"{source}: {where}" if (source := self._sources.get(place)) else where
+        return f"{source}: {where}" if (source := self.sources.get(place)) else where
 
     def _from_file(self, path: Path | None) -> dict[Place, tuple[str, Any]]:
         if path is None:

@@ -5,7 +5,7 @@ this module. An option that is not in the ``repr`` is a secret, and its value is
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -156,7 +156,8 @@ class Log:
 class Config:
     """The whole configuration, with the secrets in files that it names.
 
-    ``key_is_fixed``: the key comes from the environment and does not change.
+    ``key_is_fixed``: the key comes from the environment and does not change. ``sources``: the file or the
+    variable of each option that has not its default, by section and option.
     """
 
     realtime: Realtime = Realtime()
@@ -175,6 +176,7 @@ class Config:
     key_is_fixed: bool = False
     post_secret: bytes = field(default=b"", repr=False)
     journal_password: bytes = field(default=b"", repr=False)
+    sources: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -257,7 +259,9 @@ def toml(value: Any) -> str:
 
 
 def effective(config: Config) -> str:
-    """The effective configuration as TOML. Of secrets it says only whether they are set."""
+    """The effective configuration as TOML, with the source of each value. Of secrets it says only whether
+    they are set.
+    """
     lines: list[str] = []
     for section in SECTIONS:
         lines += ["", f"[{section}]"]
@@ -268,6 +272,7 @@ def effective(config: Config) -> str:
                     value = without_password(value)
                 elif is_secret(section, option.name):
                     value = "(set)" if value else "(not set)"
-                lines.append(f"{option.name} = {toml(value)}")
+                source = config.sources.get((section, option.name), "default")
+                lines.append(f"{option.name} = {toml(value)}  # {source}")
     where = "PRIVATE_KEY" if config.key_is_fixed else "key_file"
     return "\n".join([f"# The key: {'(set)' if config.key else '(not set)'}, of {where}.", *lines, ""])
