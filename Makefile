@@ -122,7 +122,7 @@ packages: .venv/test
 # wampy. Its command line runs on Node 18 with yargs 17. Its serializers' accelerators are in one package for each
 # platform; some registries lack them, and then npm ci fails. The older ones are not built and stay unused.
 node_modules/.ready: package.json package-lock.json | .venv/test
-	@echo "installing autobahn-js, wampy and playwright-core into node_modules"
+	@echo "installing autobahn-js, socket.io-client and the tools of the tests into node_modules"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
