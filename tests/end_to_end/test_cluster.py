@@ -356,8 +356,7 @@ async def test_a_page_that_is_behind_a_failover_which_lost_records_is_told(tmp_p
     await nodes[1].server.post(post("kept"))
     answer = await nodes[1].server.post(post("lost"))
     await client.event("kanban:edit")
-    last = redis.ask("XREVRANGE", "tuleaprt:{tuleap}:journal", "+", "-", "COUNT", 1).splitlines()[0]
-    redis.ask("XDEL", "tuleaprt:{tuleap}:journal", last)
+    redis.ask("XDEL", "tuleaprt:{tuleap}:journal", _newest(redis))
     ends = [it.server.process.ended() for it in nodes]
     redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     assert [await patiently(it, "the end of the process") for it in ends] == [1, 1]
@@ -374,6 +373,37 @@ async def test_a_page_that_is_behind_a_failover_which_lost_records_is_told(tmp_p
     for node in nodes:
         await node.stop()
     redis.stop()
+
+
+@ensure
+async def test_a_page_that_missed_the_lost_record_is_told_too_though_its_position_is_in_the_snapshots(
+    tmp_path: Path,
+) -> None:
+    redis = RedisServer(tmp_path).start()
+    node = Node(redis, TULEAPRT_HISTORY__SECONDS="0.2")
+    await node.start()
+    seen = (await node.server.post(post("seen"))).json["publication"]
+    newest = _newest(redis)
+    while len(kept := redis.ask("HKEYS", "tuleaprt:{tuleap}:snapshots").split()) < 2 or min(kept) < newest:
+        await node.server.post(post("elsewhere") | {"room_id": 4})
+    await node.server.post(post("lost"))
+    redis.ask("XDEL", "tuleaprt:{tuleap}:journal", _newest(redis))
+    end = node.server.process.ended()
+    redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert await patiently(end, "the end of the process") == 1
+    await node.start()
+    page = await window(node)
+    subscription = await page.subscribe(KANBAN)
+    result = await page.call("wamp.subscription.get_events", subscription, after_publication=seen)
+    assert (result.args, result.kwargs["position_lost"]) == ([], True)
+    await page.leave()
+    await node.stop()
+    redis.stop()
+
+
+def _newest(redis: RedisServer) -> str:
+    reply = redis.ask("XREVRANGE", "tuleaprt:{tuleap}:journal", "+", "-", "COUNT", 1)
+    return str(reply.splitlines()[0])
 
 
 @ensure

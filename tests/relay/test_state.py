@@ -8,13 +8,29 @@ from hypothesis import strategies as st
 
 from tests.relay.test_properties import GROUPS, STEPS, Theatre
 from tests.world import World, plain
-from tuleaprt.errors import CorruptRecord
+from tuleaprt.errors import CorruptRecord, PositionLost
 from tuleaprt.journal.journal import Record
 from tuleaprt.relay.state import Owners
 from tuleaprt.tuleap import records
 from tuleaprt.tuleap.inputs import GroupsShown, Input
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
 
+EPOCH = b"epoch"
+KANBAN = "org.tuleap.kanban.3"
+POST = {
+    "room_id": 3,
+    "cmd": "kanban:edit",
+    "data": 1,
+    "sender_user_id": 0,
+    "sender_uuid": None,
+    "rights": {
+        "submitter_id": None,
+        "submitter_can_view": False,
+        "submitter_only": [],
+        "artifact": [],
+        "tracker": ["@site_active"],
+    },
+}
 TOPICS = ("org.tuleap.testmanagement.9", "org.tuleap.testmanagement.10")
 
 
@@ -52,7 +68,7 @@ def known(world: World) -> list[Any]:
 def rebuilt(them: list[Record[Input]], snapshot: bytes | None = None) -> World:
     world = World(max_campaigns=3)
     if snapshot is not None:
-        owners(world).restore(snapshot)
+        owners(world).restore(snapshot, EPOCH)
     world.relay.rebuild(them)
     return world
 
@@ -74,7 +90,7 @@ def test_a_snapshot_and_the_rest_of_the_records_give_what_all_records_give(steps
     cut = round(part * len(them))
     whole = rebuilt(them)
     before = rebuilt(them[:cut])
-    after = rebuilt(them[cut:], owners(before).snapshot())
+    after = rebuilt(them[cut:], owners(before).snapshot(EPOCH))
     assert told(after) == told(whole)[len(before.published) :]
     assert known(after) == known(whole)
     assert known(whole)[:5] == known(theatre.world)[:5]
@@ -83,16 +99,36 @@ def test_a_snapshot_and_the_rest_of_the_records_give_what_all_records_give(steps
 def test_a_page_that_comes_back_after_a_restart_gets_what_it_missed() -> None:
     first = World()
     window = first.open(102, ["@site_active"], "u")
-    subscription = window.subscribe("org.tuleap.kanban.3")
+    subscription = window.subscribe(KANBAN)
     _, position = window.position()
-    post = {"room_id": 3, "cmd": "kanban:edit", "data": 1, "sender_user_id": 0, "sender_uuid": None}
-    rights = {"submitter_id": None, "submitter_can_view": False, "submitter_only": [], "artifact": []}
-    first.post(post | {"rights": rights | {"tracker": ["@site_active"]}})
+    first.post(POST)
     second = rebuilt(first.journal.records)
     back = second.open(102, ["@site_active"], "u")
-    subscription = back.subscribe("org.tuleap.kanban.3")
+    subscription = back.subscribe(KANBAN)
     assert isinstance(subscription, int)
     assert [it["data"] for it in back.missed(subscription, position)] == [1]
+
+
+def test_after_a_loss_of_records_no_position_is_known_and_the_rest_of_the_state_is_the_same() -> None:
+    first = World()
+    first.post(POST)
+    subscription = first.open(102, ["@site_active"]).subscribe(KANBAN)
+    first.revoke(104)
+    snapshot = owners(first).snapshot(EPOCH)
+    same, other = World(), World()
+    owners(same).restore(snapshot, EPOCH)
+    owners(other).restore(snapshot, b"another epoch")
+    assert known(other)[:-1] == known(same)[:-1] == known(first)[:-1]
+    positions = []
+    for world in (same, other):
+        window = world.open(102, ["@site_active"])
+        assert window.subscribe(KANBAN) == subscription
+        positions.append(window.position()[1])
+    assert positions[0] == first.published[-1].id
+    assert positions[1] != positions[0]
+    (ring,) = [it for it in other.realm.broker.subscriptions if it.topic == KANBAN]
+    with pytest.raises(PositionLost):
+        other.realm.history.place(ring, positions[0])
 
 
 def test_groups_of_a_former_process_hold() -> None:
@@ -108,4 +144,4 @@ def test_groups_of_a_former_process_hold() -> None:
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x02x", b"\x01", b"\x01garbage"])
 def test_what_is_no_snapshot_is_refused(body: bytes) -> None:
     with pytest.raises(CorruptRecord):
-        owners(World()).restore(body)
+        owners(World()).restore(body, EPOCH)

@@ -142,7 +142,7 @@ class Snapshots:
         try:
             position, snapshot = self._journal.snapshot()
             if snapshot is not None:
-                self._owners.restore(snapshot)
+                self._owners.restore(snapshot, self._journal.epoch)
             async for batch in self._journal.batches(position):
                 self._relay.rebuild(batch)
                 stops += [it for it in batch if isinstance(it.input, Stopped)]
@@ -208,7 +208,7 @@ class Snapshots:
 
     def _made(self) -> bytes:
         began = perf_counter()
-        body = self._owners.snapshot()
+        body = self._owners.snapshot(self._journal.epoch)
         self.seconds = perf_counter() - began
         return body
 

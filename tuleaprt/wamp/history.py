@@ -120,6 +120,10 @@ class History:
             ring.floor_id = floor_id
             self._empty[topic] = None
 
+    def forget(self, state: HistoryState) -> None:
+        """Go on there, but know none of its ids: publications after them may be missing."""
+        self._last_place = self._floor = state.last_place
+
     def append(self, publication: Publication, at: float) -> None:
         """Put the publication into the next slot of its topic."""
         is_told_again = publication.is_told_again
