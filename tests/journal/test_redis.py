@@ -426,7 +426,10 @@ async def test_an_append_waits_for_a_replica(start: Start, redis: RedisServer, t
     folder.mkdir()
     replica = RedisServer(folder, replicaof=f"127.0.0.1 {redis.port}").start()
     try:
-        await until(lambda: redis.ask("WAIT", 1, 100) == "1")
+        await until(lambda: "master_link_status:up" in replica.ask("INFO", "replication"))
+        # Redis sends what is written to a new replica only after its first report, once in a second.
+        redis.ask("SET", "mark", "x")
+        await until(lambda: replica.ask("GET", "mark") == "x")
         await node.append("safe")
         assert replica.ask("XLEN", KEYS.journal) == "2"
     finally:
