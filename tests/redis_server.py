@@ -64,6 +64,10 @@ class RedisServer:
             self._process.communicate(timeout=30)
             self._process = None
 
+    def signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def ask(self, *command: str | bytes | int) -> Any:
         """The reply in the text of redis-cli."""
         login = ["--no-auth-warning", "-a", self.password] if self.password else []

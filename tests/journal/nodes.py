@@ -38,8 +38,7 @@ class Node:
     async def read(self) -> "Node":
         """As a start does, before it follows the journal."""
         await self.journal.open()
-        after, _ = self.journal.snapshot()
-        async for batch in self.journal.batches(after):
+        async for batch in self.journal.batches(self.journal.snapshot().position):
             self.applied += batch
         return self
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from tests.conftest import Log
 from tuleaprt.errors import ConfigError, JournalUnavailable
 from tuleaprt.journal import sqlite
-from tuleaprt.journal.journal import Record
+from tuleaprt.journal.journal import Record, Snapshot
 from tuleaprt.journal.sqlite import SqliteJournal, file_system
 
 
@@ -133,13 +133,13 @@ def test_time_never_goes_back_even_over_a_restart(path: Path) -> None:
 
 def test_two_snapshots_are_kept_and_the_records_after_the_older_one(path: Path) -> None:
     first = Reactor(path)
-    assert first.journal.snapshot() == (0, None)
+    assert first.journal.snapshot() == Snapshot()
     for number in range(1, 4):
         first.wait(first.append(f"{number}a"), first.append(f"{number}b"))
         at_once(first.journal.save(partial(bytes, f"state {number}", "ascii"), 1))
     first.close()
     second = Reactor(path)
-    assert second.journal.snapshot() == (4, b"state 2")
+    assert second.journal.snapshot() == Snapshot(4, b"state 2")
     assert second.read(4) == second.read() == [(5, 1.0, "3a"), (6, 1.0, "3b")]
     second.close()
 
@@ -150,7 +150,7 @@ def test_with_one_snapshot_all_records_are_still_there(path: Path) -> None:
     at_once(first.journal.save(lambda: b"state", 1))
     first.close()
     second = Reactor(path)
-    assert second.journal.snapshot() == (0, None)
+    assert second.journal.snapshot() == Snapshot()
     assert second.read() == [(1, 1.0, "a")]
     second.close()
 

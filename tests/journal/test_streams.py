@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuleaprt.journal.streams import SEQUENCE_BITS, Keys, entries, id_of, position, time_of
+from tuleaprt.journal.streams import SEQUENCE_BITS, Entry, Keys, entries, id_of, position, time_of
 
 IDS = st.tuples(st.integers(0, 2**43 - 1), st.integers(0, 2**SEQUENCE_BITS - 1))
 
@@ -34,7 +34,17 @@ def test_all_keys_of_a_realm_are_in_one_slot() -> None:
     }
 
 
-def test_an_entry_without_a_record_is_none() -> None:
+def test_an_entry_without_a_record_has_no_body() -> None:
     reply = [[b"1-0", [b"r", b"body"]], [b"2-0", [b"x", b"y"]], [b"3-0", []]]
-    assert entries(reply) == [(b"1-0", b"body"), (b"2-0", None), (b"3-0", None)]
+    assert entries(reply) == [Entry(b"1-0", b"body"), Entry(b"2-0"), Entry(b"3-0")]
     assert entries(None) == []
+
+
+def test_an_entry_may_say_that_a_new_epoch_has_begun() -> None:
+    assert entries([[b"1-0", [b"e", b""]]]) == [Entry(b"1-0", is_new_epoch=True)]
+
+
+def test_an_entry_names_the_one_before() -> None:
+    (entry,) = entries([[b"2-0", [b"r", b"body", b"p", b"1-7"]]])
+    assert entry.before == position(b"1-7")
+    assert entry.position == position(b"2-0")

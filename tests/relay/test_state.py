@@ -15,7 +15,6 @@ from tuleaprt.tuleap import records
 from tuleaprt.tuleap.inputs import GroupsShown, Input
 from tuleaprt.wamp.auth import ANONYMOUS_OPERATOR
 
-EPOCH = b"epoch"
 KANBAN = "org.tuleap.kanban.3"
 POST = {
     "room_id": 3,
@@ -68,7 +67,7 @@ def known(world: World) -> list[Any]:
 def rebuilt(them: list[Record[Input]], snapshot: bytes | None = None) -> World:
     world = World(max_campaigns=3)
     if snapshot is not None:
-        owners(world).restore(snapshot, EPOCH)
+        owners(world).restore(snapshot)
     world.relay.rebuild(them)
     return world
 
@@ -90,7 +89,7 @@ def test_a_snapshot_and_the_rest_of_the_records_give_what_all_records_give(steps
     cut = round(part * len(them))
     whole = rebuilt(them)
     before = rebuilt(them[:cut])
-    after = rebuilt(them[cut:], owners(before).snapshot(EPOCH))
+    after = rebuilt(them[cut:], owners(before).snapshot())
     assert told(after) == told(whole)[len(before.published) :]
     assert known(after) == known(whole)
     assert known(whole)[:5] == known(theatre.world)[:5]
@@ -114,10 +113,10 @@ def test_after_a_loss_of_records_no_position_is_known_and_the_rest_of_the_state_
     first.post(POST)
     subscription = first.open(102, ["@site_active"]).subscribe(KANBAN)
     first.revoke(104)
-    snapshot = owners(first).snapshot(EPOCH)
+    snapshot = owners(first).snapshot()
     same, other = World(), World()
-    owners(same).restore(snapshot, EPOCH)
-    owners(other).restore(snapshot, b"another epoch")
+    owners(same).restore(snapshot)
+    owners(other).restore(snapshot, is_followed=False)
     assert known(other)[:-1] == known(same)[:-1] == known(first)[:-1]
     positions = []
     for world in (same, other):
@@ -144,4 +143,4 @@ def test_groups_of_a_former_process_hold() -> None:
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x02x", b"\x01", b"\x01garbage"])
 def test_what_is_no_snapshot_is_refused(body: bytes) -> None:
     with pytest.raises(CorruptRecord):
-        owners(World()).restore(body, EPOCH)
+        owners(World()).restore(body)

@@ -140,10 +140,10 @@ class Snapshots:
         stops: list[Record[Input]] = []
         last = None
         try:
-            position, snapshot = self._journal.snapshot()
-            if snapshot is not None:
-                self._owners.restore(snapshot, self._journal.epoch)
-            async for batch in self._journal.batches(position):
+            snapshot = self._journal.snapshot()
+            if snapshot.body is not None:
+                self._owners.restore(snapshot.body, is_followed=snapshot.is_followed)
+            async for batch in self._journal.batches(snapshot.position):
                 self._relay.rebuild(batch)
                 stops += [it for it in batch if isinstance(it.input, Stopped)]
                 last = batch[-1] if batch else last
@@ -208,7 +208,7 @@ class Snapshots:
 
     def _made(self) -> bytes:
         began = perf_counter()
-        body = self._owners.snapshot(self._journal.epoch)
+        body = self._owners.snapshot()
         self.seconds = perf_counter() - began
         return body
 

@@ -6,7 +6,7 @@ records in the same order comes to the same result.
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,16 @@ class Record(msgspec.Struct, Generic[Input], frozen=True, kw_only=True):
     position: int
     at: float
     input: Input
+
+
+class Snapshot(NamedTuple):
+    """What a start begins with: the state as of the record at ``position``. None: the records from the first
+    one are there. ``is_followed``: no record after it was lost.
+    """
+
+    position: int = 0
+    body: bytes | None = None
+    is_followed: bool = True
 
 
 Apply = Callable[[Record[Input]], None]
@@ -97,8 +107,9 @@ class DurableJournal(Journal[Input], Protocol[Input]):
             ConfigError: it cannot.
         """
 
-    def snapshot(self) -> tuple[int, bytes | None]:
-        """The snapshot to begin with, and its position; 0 and None: all records are still there."""
+    def snapshot(self) -> Snapshot:
+        """The snapshot to begin with."""
+        ...
 
     def batches(self, after: int) -> AsyncIterator[Sequence[Record[Input]]]:
         """The records after this position, in order.

@@ -8,12 +8,16 @@ not, records may be missing that the node has not seen:
   publication can stand for two.
 * The stream has been trimmed beyond the record: this node was away for too long. The others are not
   concerned, so the epoch stays.
+
+A connection may also outlive the loss: its server has become a replica, and has taken over the data of the
+new primary. Then the next record does not name the last one that the node has applied (streams.py).
 """
 
 import secrets
+from typing import NoReturn
 
 from tuleaprt.journal.redis_connection import Connection
-from tuleaprt.journal.streams import APPEND, RENEW, Keys, entries, id_of, position
+from tuleaprt.journal.streams import APPEND, RENEW, Keys, entries, id_of
 
 EPOCH_BYTES = 32
 
@@ -26,17 +30,30 @@ async def check_place(connection: Connection, keys: Keys, epoch: bytes, applied:
     """``applied`` is the position of the last record that the node has applied; 0: none.
 
     Raises:
-        PlaceLost, RedisAway, RedisRefused.
+        PlaceLost, RedisAway, RedisRefused: also if the server is a replica.
     """
+    await try_to_write(connection, keys)
     if await connection.ask("GET", keys.epoch) != epoch:
         raise PlaceLost("the journal has begun anew")
     if not applied or await has(connection, keys, applied):
         return
     first = entries(await connection.ask("XRANGE", keys.journal, "-", "+", "COUNT", 1))
-    if first and position(first[0][0]) > applied:
+    # The first record of a stream has no entry before it: this is another stream.
+    if first and first[0].position > applied and first[0].before != 0:
         raise PlaceLost("the journal was trimmed while this node was away")
     await renew(connection, keys, epoch)
     raise PlaceLost("Redis has lost records that this node has applied")
+
+
+async def lose_place(connection: Connection, keys: Keys, epoch: bytes, applied: int) -> NoReturn:
+    """The next record does not come after the last one that the node has applied.
+
+    Raises:
+        PlaceLost, RedisAway, RedisRefused.
+    """
+    await check_place(connection, keys, epoch, applied)
+    await renew(connection, keys, epoch)
+    raise PlaceLost("records of the journal are missing")
 
 
 async def has(connection: Connection, keys: Keys, position: int) -> bool:
@@ -55,7 +72,8 @@ async def renew(connection: Connection, keys: Keys, epoch: bytes) -> None:
     Raises:
         RedisAway, RedisRefused.
     """
-    await connection.ask("EVAL", RENEW, 1, keys.epoch, epoch, secrets.token_bytes(EPOCH_BYTES))
+    new = secrets.token_bytes(EPOCH_BYTES)
+    await connection.ask("EVAL", RENEW, 2, keys.epoch, keys.journal, epoch, new)
 
 
 async def try_commands(connection: Connection, keys: Keys) -> None:
@@ -67,6 +85,14 @@ async def try_commands(connection: Connection, keys: Keys) -> None:
     await connection.ask("GET", keys.epoch)
     await connection.ask("HKEYS", keys.snapshots)
     await connection.ask("XRANGE", keys.journal, "-", "+", "COUNT", 1)
-    # Redis 6.2 is the first that knows MINID.
-    await connection.ask("XTRIM", keys.journal, "MINID", "0")
+    await try_to_write(connection, keys)
     await connection.ask("SCRIPT", "LOAD", APPEND)
+
+
+async def try_to_write(connection: Connection, keys: Keys) -> None:
+    """A write that changes nothing. Redis 6.2 is the first that knows MINID.
+
+    Raises:
+        RedisAway, RedisRefused: also if the server is a replica.
+    """
+    await connection.ask("XTRIM", keys.journal, "MINID", "0")

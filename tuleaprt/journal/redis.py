@@ -8,7 +8,6 @@ the node checks its place in the stream (place.py). If records are missing, it c
 the snapshots.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -20,8 +19,8 @@ from twisted.logger import Logger
 from tuleaprt.errors import ConfigError, CorruptRecord
 from tuleaprt.journal.address import Address
 from tuleaprt.journal.appends import Appends
-from tuleaprt.journal.journal import Apply, Record
-from tuleaprt.journal.place import EPOCH_BYTES, PlaceLost, check_place, has, renew, try_commands
+from tuleaprt.journal.journal import Apply, Record, Snapshot
+from tuleaprt.journal.place import PlaceLost, check_place, lose_place, try_commands
 from tuleaprt.journal.redis_connection import (
     REPLY_SECONDS,
     Connection,
@@ -30,7 +29,8 @@ from tuleaprt.journal.redis_connection import (
     connect,
     locate,
 )
-from tuleaprt.journal.streams import SAVE, Keys, entries, id_of, position, time_of
+from tuleaprt.journal.snapshots import Beginning, begin, is_due, keep, newest
+from tuleaprt.journal.streams import Entry, Keys, entries, id_of, time_of
 
 Input = TypeVar("Input")
 
@@ -72,7 +72,7 @@ class RedisJournal(Generic[Input]):
         self._reactor = reactor
         self._delay = backoffPolicy(initialDelay=0.1, maxDelay=5.0, factor=2.0)
         self._apply: Apply[Input] | None = None
-        self._snapshots: list[tuple[int, bytes]] = []
+        self._beginning: Beginning | None = None
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._running: Deferred[None] | None = None
@@ -129,7 +129,8 @@ class RedisJournal(Generic[Input]):
         attempt = 0
         while True:
             try:
-                await self._begin(await self._connect())
+                self._beginning = await begin(await self._connect(), self._keys)
+                self.epoch = self._beginning.epoch
                 return
             except (RedisAway, RedisRefused) as error:
                 self._disconnect()
@@ -160,9 +161,9 @@ class RedisJournal(Generic[Input]):
         except (RedisAway, RedisRefused) as error:
             raise self._unusable(error) from None
 
-    def snapshot(self) -> tuple[int, bytes | None]:
-        """The older of the two snapshots and its position; 0 and None: all records are still there."""
-        return self._snapshots[0] if len(self._snapshots) > 1 else (0, None)
+    def snapshot(self) -> Snapshot:
+        assert self._beginning is not None
+        return self._beginning.snapshot
 
     async def batches(self, after: int) -> AsyncIterator[Sequence[Record[Input]]]:
         """The records after this position, in order.
@@ -170,9 +171,9 @@ class RedisJournal(Generic[Input]):
         Raises:
             ConfigError: Redis does not return them.
         """
-        assert self._writer is not None
+        assert self._writer is not None and self._beginning is not None
         self.position = after
-        self._snapshots.clear()
+        is_in_stream, self._beginning = self._beginning.is_in_stream, None
         try:
             while True:
                 found = entries(
@@ -182,23 +183,14 @@ class RedisJournal(Generic[Input]):
                     )
                 )
                 if not found:
-                    return
+                    break
                 yield [it for it in map(self._record, found) if it is not None]
-                self.position = position(found[-1][0])
+                self.position = found[-1].position
+            if self.position == after and not is_in_stream:
+                # The next record comes after the one that is there.
+                self.position = await newest(self._writer, self._keys)
         except (RedisAway, RedisRefused) as error:
             raise self._unusable(error) from None
-
-    async def _begin(self, connection: Connection) -> None:
-        keys = self._keys
-        await try_commands(connection, keys)
-        await connection.ask("SET", keys.epoch, secrets.token_bytes(EPOCH_BYTES), "NX")
-        self.epoch = await connection.ask("GET", keys.epoch)
-        flat = await connection.ask("HGETALL", keys.snapshots)
-        self._snapshots = sorted((position(id), body) for id, body in zip(flat[::2], flat[1::2], strict=True))
-        if len(self._snapshots) > 1 and not await has(connection, keys, self._snapshots[0][0]):
-            self.log.error("Redis has lost records of the journal", event="journal.lost")
-            await renew(connection, keys, self.epoch)
-            self.epoch = await connection.ask("GET", keys.epoch)
 
     def _unusable(self, error: Exception) -> ConfigError:
         where = "" if isinstance(error, RedisAway) else f"{self.name}: "
@@ -224,18 +216,11 @@ class RedisJournal(Generic[Input]):
         Raises:
             RedisAway, RedisRefused.
         """
-        if (connection := self._writer) is None:
+        if (connection := self._writer) is None or not self.position:
             return False
-        keys = self._keys
-        ids = await connection.ask("HKEYS", keys.snapshots)
-        if ids and time_of(self.position) - max(time_of(position(it)) for it in ids) < interval:
+        if not await is_due(connection, self._keys, self.position, interval):
             return False
-        at, body = id_of(self.position), make()
-        saved = await connection.ask(
-            *("EVAL", SAVE, 3, keys.journal, keys.epoch, keys.snapshots),
-            *(self.epoch, at, body, round(interval * 1000)),
-        )
-        return bool(saved)
+        return await keep(connection, self._keys, self.epoch, self.position, make(), interval)
 
     async def close(self) -> None:
         """Nothing may be appended afterwards."""
@@ -250,8 +235,9 @@ class RedisJournal(Generic[Input]):
             while not self._is_lost:
                 try:
                     if self._reader is None:
-                        writer = await self._connect()
-                        await check_place(writer, self._keys, self.epoch, self.position)
+                        await self._connect()
+                    assert self._reader is not None
+                    await check_place(self._reader, self._keys, self.epoch, self.position)
                     attempt = 0
                     await self._read()
                 except (RedisAway, RedisRefused, ConfigError) as error:
@@ -269,6 +255,7 @@ class RedisJournal(Generic[Input]):
             self._lose("the journal cannot be read")
 
     async def _connect(self) -> Connection:
+        """Returns the connection for the appends."""
         address = await locate(self._address, self._reactor)
         writer = self._writer = await connect(address, self._password, self._reactor)
         reader = self._reader = await connect(address, self._password, self._reactor)
@@ -296,27 +283,38 @@ class RedisJournal(Generic[Input]):
             "COUNT",
             AT_ONCE,
             "BLOCK",
-            REPLY_SECONDS * 1000 // 3,
+            round(REPLY_SECONDS * 1000 / 3),
             "STREAMS",
             self._keys.journal,
         )
         while True:
             reply = await reader.ask(*command, id_of(self.position))
+            if not reply:
+                await check_place(reader, self._keys, self.epoch, self.position)
             for entry in entries(reply[0][1]) if reply else ():
-                record = self._record(entry)
-                self.position = position(entry[0])
-                if record is not None:
-                    self._apply(record)
-                self._appends.read(self.position)
+                if entry.is_new_epoch:
+                    await check_place(reader, self._keys, self.epoch, self.position)
+                elif entry.before not in (None, self.position):
+                    await lose_place(reader, self._keys, self.epoch, self.position)
+                self._take(entry)
             self._lag = max(0.0, self._reactor.seconds() - time_of(self.position)) if reply else 0.0
 
-    def _record(self, entry: tuple[bytes, bytes | None]) -> Record[Input] | None:
-        id, body = entry
+    def _take(self, entry: Entry) -> None:
+        assert self._apply is not None
+        record = self._record(entry)
+        self.position = entry.position
+        if record is not None:
+            self._apply(record)
+        self._appends.read(self.position)
+
+    def _record(self, entry: Entry) -> Record[Input] | None:
         try:
-            input = None if body is None else self._decode(body)
+            input = None if entry.body is None else self._decode(entry.body)
         except CorruptRecord as error:
-            self.log.error("{reason}: {id}", event="journal.corrupt", reason=str(error), id=id.decode())
+            self.log.error("{reason}: {id}", event="journal.corrupt", reason=str(error), id=entry.id.decode())
             input = None
+        if entry.is_new_epoch:
+            return None
         if input is None:
             self.skipped += 1
             if self.skipped == 1:
@@ -324,8 +322,7 @@ class RedisJournal(Generic[Input]):
                     "a record that this version does not know was skipped", event="journal.skipped"
                 )
             return None
-        at = position(id)
-        return Record(position=at, at=time_of(at), input=input)
+        return Record(position=entry.position, at=time_of(entry.position), input=input)
 
     def _lose(self, reason: str) -> None:
         if not self._is_lost:
@@ -341,6 +338,9 @@ class RedisJournal(Generic[Input]):
             self._reactor.callLater(0, self._lose, "the journal has begun anew")
         else:
             self._say("" if error is None else str(error))
+        if error is not None and error.code == "READONLY":
+            # Another server may be the primary now, which only a new connection can lead to.
+            self._disconnect()
 
     def _say(self, problem: str) -> None:
         if problem and not self._problem:

@@ -29,7 +29,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from tuleaprt.errors import ConfigError, JournalUnavailable
-from tuleaprt.journal.journal import Apply, Record
+from tuleaprt.journal.journal import Apply, Record, Snapshot
 
 Input = TypeVar("Input")
 
@@ -135,10 +135,10 @@ class SqliteJournal(Generic[Input]):
         if problem is not None:
             raise ConfigError(f"[journal] url: {self.path}: damaged: {problem}")
 
-    def snapshot(self) -> tuple[int, bytes | None]:
-        """The older of the two snapshots and its position; 0 and None: all records are still there."""
+    def snapshot(self) -> Snapshot:
+        """The older of the two snapshots. With one, all records are still there."""
         rows = self._database.execute("SELECT position, body FROM snapshot ORDER BY position").fetchall()
-        return (0, None) if len(rows) < 2 else rows[0]
+        return Snapshot() if len(rows) < 2 else Snapshot(*rows[0])
 
     async def batches(self, after: int) -> AsyncIterator[Sequence[Record[Input]]]:
         """The records after this position, in order.

@@ -2,15 +2,21 @@
 
 ::
 
-    tuleaprt:{<realm>}:journal         stream   the records, in the field "r" (tuleap/records.py)
+    tuleaprt:{<realm>}:journal         stream   the records, in the field "r" (tuleap/records.py); the field
+                                                "p" is the id of the entry before. The field "e" says that a
+                                                new epoch has begun
     tuleaprt:{<realm>}:epoch           string   32 random bytes
     tuleaprt:{<realm>}:snapshots       hash     id of a record → what follows from the records up to it
     tuleaprt:{<realm>}:once:<node>:<n> string   the id of the n-th record of a node, for ``ONCE_SECONDS``
 
 All keys are in one slot of a cluster, so scripts may use them together.
+
+Each record names the entry before it, so a node that reads it knows whether it has read all that came
+before. Otherwise the node would read on without notice when its server becomes a replica of one that has lost
+records.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 ONCE_SECONDS = 60
 """How long an append may be repeated without a second record. It must be longer than any patience."""
@@ -28,7 +34,8 @@ local known = redis.call('GET', KEYS[3])
 if known then
     return known
 end
-local id = redis.call('XADD', KEYS[1], '*', 'r', ARGV[2])
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local id = redis.call('XADD', KEYS[1], '*', 'r', ARGV[2], 'p', last and last[1] or '0-0')
 redis.call('SET', KEYS[3], id, 'EX', ARGV[3])
 return id
 """
@@ -65,10 +72,13 @@ last two snapshots and the records from the older one. Returns 0 if the last one
 RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     redis.call('SET', KEYS[1], ARGV[2])
+    redis.call('XADD', KEYS[2], '*', 'e', '')
 end
 return 1
 """
-"""KEYS: epoch. ARGV: the epoch that has ended, and a new one. The first of several nodes sets it."""
+"""KEYS: epoch, journal. ARGV: the epoch that has ended, and a new one. The first of several nodes sets it,
+and the others read so in the stream.
+"""
 
 
 class Keys:
@@ -106,6 +116,27 @@ def time_of(position: int) -> float:
     return (position >> SEQUENCE_BITS) / 1000
 
 
-def entries(reply: Any) -> list[tuple[bytes, bytes | None]]:
-    """The ids and the records of a reply to XRANGE; None: the entry is not a record."""
-    return [(id, fields[1] if fields[:1] == [b"r"] else None) for id, fields in reply or ()]
+class Entry(NamedTuple):
+    """``body`` is None if the entry is not a record. ``before`` is the position of the entry before; None: it
+    is not known. ``is_new_epoch``: a new epoch has begun.
+    """
+
+    id: bytes
+    body: bytes | None = None
+    before: int | None = None
+    is_new_epoch: bool = False
+
+    @property
+    def position(self) -> int:
+        return position(self.id)
+
+
+def entries(reply: Any) -> list[Entry]:
+    """The entries of a reply to XRANGE."""
+    return [_entry(id, fields) for id, fields in reply or ()]
+
+
+def _entry(id: bytes, fields: list[bytes]) -> Entry:
+    if fields[:1] != [b"r"]:
+        return Entry(id, is_new_epoch=fields[:1] == [b"e"])
+    return Entry(id, fields[1], position(fields[3]) if fields[2:3] == [b"p"] else None)

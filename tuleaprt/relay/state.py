@@ -6,9 +6,8 @@
     the rest    MessagePack, compressed by zlib
 
 A server that starts takes over a snapshot and applies the records after it. The result is the same as if it
-had applied all records (tests/relay/test_state.py). If a new epoch of the journal has begun since, records
-after the snapshot may have been lost. Then the ids of the snapshot's history are unknown, so every page that
-resumes is told.
+had applied all records (tests/relay/test_state.py). If records after the snapshot were lost, the ids of its
+history are unknown from then on, so every page that resumes is told.
 """
 
 import zlib
@@ -30,7 +29,6 @@ class _State(msgspec.Struct):
     revoked_at: dict[int, float]
     groups: dict[int, tuple[float, frozenset[str]]]
     history: HistoryState
-    epoch: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,19 +43,17 @@ class Owners:
     campaigns: Campaigns
     revocations: Revocations
 
-    def snapshot(self, epoch: bytes) -> bytes:
-        """``epoch`` is that of the journal."""
+    def snapshot(self) -> bytes:
         state = _State(
             campaigns=self.campaigns.state(),
             revoked_at=self.revocations.state(),
             groups=self.realm.credentials.state(),
             history=self.realm.history.state(),
-            epoch=epoch,
         )
         return VERSION + zlib.compress(_encode(state), 1)
 
-    def restore(self, body: bytes, epoch: bytes) -> None:
-        """Take over a snapshot. The parts must be new. ``epoch`` is that of the journal now.
+    def restore(self, body: bytes, *, is_followed: bool = True) -> None:
+        """Take over a snapshot. The parts must be new. ``is_followed``: no record after it was lost.
 
         Raises:
             CorruptRecord: this is not a snapshot, or another version has written it.
@@ -71,7 +67,7 @@ class Owners:
         self.campaigns.restore(state.campaigns)
         self.revocations.restore(state.revoked_at)
         self.realm.credentials.restore(state.groups)
-        if state.epoch == epoch:
+        if is_followed:
             self.realm.history.restore(state.history)
         else:
             self.realm.history.forget(state.history)
