@@ -314,6 +314,17 @@ def test_an_observer_is_told_of_a_users_newest_groups_when_they_change(realm: Re
     assert observed.groups == [(102, frozenset({"@a"})), (102, frozenset({"@c"}))]
 
 
+def test_an_older_token_of_another_node_is_answered_only_if_its_groups_are_others(realm: Realm) -> None:
+    observed = Observed(realm)
+    newest = frozenset({"@a"})
+    realm.learn(102, 1000, newest)
+    realm.learn(102, 900, newest)
+    assert observed.groups == []
+    realm.learn(102, 900, frozenset({"@b"}))
+    assert observed.groups == [(102, newest)]
+    assert realm.credentials.groups_of(102) == newest
+
+
 def test_an_observer_is_told_of_windows(realm: Realm) -> None:
     observed = Observed(realm)
     member = joined(realm, "w")
