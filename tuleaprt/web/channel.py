@@ -80,8 +80,7 @@ class BoundedRequest(TwistedRequest):
         """Called by twisted.web when the request is complete."""
         site = self.channel.site
         self.channel.is_used = True
-        if site.closes:
-            self.channel.persistent = False
+        self.channel.has_begun = False
         try:
             site.admit(self, self.host_header())
             leaf = site.find(self)
@@ -192,8 +191,9 @@ class Channel(HTTPChannel):
     """Called at each answer (transport/entrance.py)."""
     _is_refused = False
     _buffer: bytes
-    _paused_timeout: float | None = None
-    """The time-out of the connection, while a request with a known head waits for its answer."""
+    _busyReceiving: bool
+    has_begun = False
+    """Whether twisted.web has read a part of the next request, even the empty line that it ignores."""
     _alone = b""
     """The data that began a request, if no other request was under way."""
 
@@ -204,13 +204,15 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:
             return
-        if not self.requests and not self._buffer:
-            if (known := self._known(data)) is not None:
+        # twisted.web passes on here what has come with the last request, before that is logged and counted.
+        if not self.requests and not self._buffer and not self._busyReceiving:
+            if not self.has_begun and (known := self._known(data)) is not None:
                 self._serve_known(*known)
                 return
             self._alone = data
         else:
             self._alone = b""
+        self.has_begun = True
         try:
             super().dataReceived(data)
         except Exception as error:
@@ -222,35 +224,33 @@ class Channel(HTTPChannel):
 
     def _known(self, data: bytes) -> tuple[Leaf, bytes] | None:
         """The resource and the body, if the data is a whole request with a known head."""
-        if self.site.closes or len(data) > self.site.max_body:
+        if self.site.closes or not self.persistent or len(data) > self.site.max_body:
             return None
         return self.site.known.find(data)
 
     def _serve_known(self, leaf: Leaf, body: bytes) -> None:
         self.is_used = True
         request: Any = KnownRequest(self)
-        # As twisted.web does, the connection does not time out while the server works.
         self.requests.append(request)
         leaf.serve_body(request, body)
-        if self.requests:
-            self._paused_timeout = self.setTimeout(None)
-            self.transport.pauseProducing()
+        if not request.is_answered:
+            # As twisted.web does: what follows waits, and the connection does not time out.
+            self._savedTimeOut = self.setTimeout(None)
+            self._handlingRequest = True
+            self.setRawMode()
+            request.waits = True
 
     def known_is_answered(self, request: KnownRequest) -> None:
         """The request has its answer, and the next one may be read."""
-        self.requests.remove(request)
-        if self._paused_timeout:
-            self.setTimeout(self._paused_timeout)
-            self._paused_timeout = None
-            self.transport.resumeProducing()
+        if request.waits:
+            self.requestDone(request)
         else:
+            self.requests.remove(request)
             self.resetTimeout()
-        if self.site.closes:
-            self.loseConnection()
 
     def learn(self, leaf: Leaf) -> None:
         """The request was answered 200, and its connection stays open."""
-        if self._alone and self.persistent and not self.site.closes:
+        if self._alone and self.persistent:
             self.site.known.learn(self._alone, leaf)
 
     def answer(
@@ -264,6 +264,8 @@ class Channel(HTTPChannel):
     ) -> None:
         """Send an answer; ``length`` is that of its body, which an answer to HEAD has not."""
         self.has_answered()
+        if self.site.closes:
+            self.persistent = False
         lines = [
             f"{version.decode()} {status} {HTTPStatus(status).phrase}",
             f"Date: {self.site.date()}",

@@ -90,9 +90,11 @@ class Channel(Protocol):
 
 
 class KnownRequest:
-    """A request with a known head that waits for its answer."""
+    """A request with a known head. ``waits``: it was not answered at once."""
 
     is_gone = False
+    is_answered = False
+    waits = False
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -105,6 +107,7 @@ class KnownRequest:
     ) -> None:
         if not self.is_gone:
             self._channel.answer(b"HTTP/1.1", status, body, len(body), content_type, headers)
+            self.is_answered = True
             self._channel.known_is_answered(self)
 
     def connectionLost(self, reason: Failure) -> None:
