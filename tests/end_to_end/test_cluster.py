@@ -286,14 +286,21 @@ class Loop:
         for at in browser.reloads:
             before, after = max(got[:at], default=0), min(got[at:], default=0)
             missing -= {number for number in missing if before < number < after}
-        assert len(got) == len(set(got)), "doubled"
+        # A page that has loaded its board again begins anew.
+        for part in _parts(got, browser.reloads):
+            assert len(part) == len(set(part)), "doubled"
+            in_order = [number for number in part if number in self.due]
+            assert in_order == sorted(in_order)
         assert not missing, f"lost: {sorted(missing)} after {self.deeds}"
         assert set(got) <= allowed, "to the wrong one"
-        in_order = [number for number in got if number in self.due]
-        assert in_order == sorted(in_order)
         assert all(
             self.ids.get(number, id) == id for number, id in zip(got, browser.publications, strict=True)
         )
+
+
+def _parts(got: list[int], reloads: list[int]) -> list[list[int]]:
+    """What a browser got until it was told that its position is lost, from then on, and so on."""
+    return [got[start:end] for start, end in zip([0, *reloads], [*reloads, len(got)], strict=True)]
 
 
 @ensure
