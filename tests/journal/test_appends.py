@@ -114,17 +114,28 @@ def test_each_append_has_a_number_of_its_own(harness: Harness) -> None:
     assert keys == [f"tuleaprt:{{tuleap}}:once:node:{number}" for number in (1, 2, 3)]
 
 
-def test_what_is_not_answered_is_sent_again_with_the_same_number(harness: Harness) -> None:
-    results = [harness.append(), harness.append()]
+def test_what_is_not_read_back_is_sent_again_with_the_same_number(harness: Harness) -> None:
+    """What Redis has answered, too: after a failover it may be lost."""
+    results = [harness.append(), harness.append(), harness.append()]
+    harness.connection.answer(b"4-0")
+    harness.apply(b"4-0")
     harness.connection.answer(b"5-0")
     harness.lose()
     harness.connect()
-    (again,) = harness.connection.asked
-    assert again[0][5].endswith(":2")
+    assert [it[0][5][-2:] for it in harness.connection.asked] == [":2", ":3"]
     harness.connection.answer(b"6-0")
-    harness.apply(b"5-0")
+    harness.connection.answer(b"7-0")
     harness.apply(b"6-0")
-    assert results == [[position(b"5-0")], [position(b"6-0")]]
+    harness.apply(b"7-0")
+    assert results == [[position(it)] for it in (b"4-0", b"6-0", b"7-0")]
+
+
+def test_what_was_not_read_back_is_unknown_if_it_cannot_be_sent_again(harness: Harness) -> None:
+    result = harness.append()
+    harness.connection.answer(b"5-0")
+    harness.lose()
+    harness.clock.advance(3)
+    assert refused(result)[1]
 
 
 def test_without_a_connection_it_waits(harness: Harness) -> None:
@@ -226,10 +237,18 @@ def test_a_server_that_has_forgotten_the_script_gets_it_again(harness: Harness) 
 
 
 def test_nothing_is_taken_after_the_end(harness: Harness) -> None:
+    harness.lose()
     waiting = harness.append()
     harness.appends.end("the server stops")
     assert [refused(waiting)[0], refused(harness.append())[0]] == ["the server stops"] * 2
+
+
+def test_of_what_was_sent_before_the_end_the_outcome_is_unknown(harness: Harness) -> None:
+    taken, open = harness.append(), harness.append()
     harness.connection.answer(b"5-0")
+    harness.appends.end("the server stops")
+    assert refused(taken) == refused(open) == ("the server stops", True)
+    harness.connection.answer(b"6-0")
 
 
 def test_appends_that_wait_for_replicas_share_one_wait() -> None:
@@ -250,7 +269,9 @@ def test_appends_that_wait_for_replicas_share_one_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(1, "1 of 2 replicas have it"), (RedisAway("lost"), "lost")], ids=str
+    ("answer", "reason"),
+    [(1, "1 of 2 replicas have it"), (RedisRefused("ERR no"), "ERR no")],
+    ids=str,
 )
 def test_of_what_too_few_replicas_have_the_outcome_is_unknown(answer: Any, reason: str) -> None:
     harness = Harness(replicas=2)
@@ -259,4 +280,24 @@ def test_of_what_too_few_replicas_have_the_outcome_is_unknown(answer: Any, reaso
     harness.connection.answer(answer)
     assert refused(result) == (reason, True)
     harness.apply(b"5-0")
+    harness.appends.end("the test ends")
+
+
+def test_what_no_replica_has_confirmed_is_sent_and_confirmed_again() -> None:
+    harness = Harness(replicas=1)
+    results = [harness.append(), harness.append()]
+    for id in (b"5-0", b"6-0"):
+        command, answer = harness.connection.asked.popleft()
+        assert command[0] == "EVALSHA"
+        answer.callback(id)
+        harness.apply(id)
+    harness.lose()
+    harness.connect()
+    for id in (b"5-0", b"6-0"):
+        command, answer = harness.connection.asked.popleft()
+        assert command[0] == "EVALSHA"
+        answer.callback(id)
+    while harness.connection.asked:
+        assert harness.connection.answer(1)[0] == "WAIT"
+    assert results == [[position(b"5-0")], [position(b"6-0")]]
     harness.appends.end("the test ends")

@@ -2,17 +2,21 @@
 link to its Unix socket.
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pytest_twisted
+from twisted.internet import reactor
 
 from tests.end_to_end.processes import patiently
 from tests.journal.nodes import Node
 from tests.journal.test_redis import KEYS, until
 from tests.redis_server import RedisServer
-from tuleaprt.journal.streams import id_of
+from tuleaprt.journal.address import parse
+from tuleaprt.journal.redis_connection import connect
+from tuleaprt.journal.streams import APPEND, ONCE_SECONDS, id_of
 
 ensure = pytest_twisted.ensureDeferred
 
@@ -130,4 +134,25 @@ async def test_a_node_without_records_sees_that_some_are_gone(
     (last,) = await node.append("last")
     pair.primary.ask("XDEL", KEYS.journal, id_of(last))
     assert await patiently(node.lost, "the end") == "Redis has lost records that this node has applied"
+    await node.journal.close()
+
+
+@ensure
+async def test_a_repeated_append_waits_for_the_replicas_as_the_first_one(pair: Pair) -> None:
+    """The connection of the second one has written nothing, but WAIT covers what was written before."""
+    node = await Node(pair.url).start()
+    await node.append("before")
+    await pair.in_step()
+    pair.replica.signal(signal.SIGSTOP)
+    keys = (KEYS.journal, KEYS.epoch, KEYS.once("other", 1))
+    ids, replicas = set(), []
+    for _ in range(2):
+        connection = await connect(parse(pair.url), b"", reactor)
+        append = ("EVAL", APPEND, len(keys), *keys, node.journal.epoch, b"x", ONCE_SECONDS)
+        ids.add(await connection.ask(*append))
+        replicas.append(await connection.ask("WAIT", 1, 50))
+        connection.close()
+    pair.replica.signal(signal.SIGCONT)
+    assert len(ids) == 1
+    assert replicas == [0, 0]
     await node.journal.close()

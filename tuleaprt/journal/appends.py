@@ -1,7 +1,8 @@
 """The appends of one node to the Redis stream: each is sent until Redis answers, and ends once.
 
-An append has a number. The script appends it once, however often it is sent (streams.py), so an append
-without an answer is sent again over the next connection. It ends
+An append has a number. The script appends it once, however often it is sent (streams.py). An append that has
+not ended when the connection is lost is sent again over the next one, even if Redis has answered: the next
+connection may lead to a server that has not received it. It ends
 
 * well, when this node has read the record back;
 * with JournalUnavailable, when Redis refuses it for good, or has not taken it within ``patience`` seconds. If
@@ -110,8 +111,13 @@ class Appends:
         self._send_all()
 
     def disconnected(self) -> None:
-        """The connection has ended."""
+        """The connection has ended. What is not read back must be sent again."""
         self._connection = None
+        self._unread.clear()
+        self._unconfirmed.clear()
+        for append in self._pending.values():
+            append.is_unknown |= append.position > 0
+            append.position = 0
 
     def read(self, position: int) -> None:
         """This node has applied the record at this position."""
@@ -183,13 +189,14 @@ class Appends:
             try:
                 having = await connection.ask("WAIT", self._replicas, REPLICA_MILLISECONDS)
                 reason = f"{having} of {self._replicas} replicas have it"
-            except (RedisAway, RedisRefused) as error:
+            except RedisAway:
+                continue
+            except RedisRefused as error:
                 having, reason = 0, str(error)
             for append in appends:
                 if having >= self._replicas:
                     self._taken(append)
                 else:
-                    append.is_unknown = True
                     self._fail(append, reason)
         self._is_confirming = False
 
@@ -212,7 +219,6 @@ class Appends:
                 self._succeed(append)
                 continue
             is_silent |= append.is_open
-            append.is_unknown |= append.is_open or append.position > 0
             self._fail(append, f"Redis has not taken it within {self._patience:g} s")
         if is_silent:
             self.on_silence()
@@ -225,4 +231,5 @@ class Appends:
     def _fail(self, append: _Append, reason: str) -> None:
         if self._pending.pop(append.number, None) is not None:
             self._unread.pop(append.position, None)
-            append.done.errback(JournalUnavailable(reason, is_unknown=append.is_unknown))
+            is_unknown = append.is_unknown or append.is_open or append.position > 0
+            append.done.errback(JournalUnavailable(reason, is_unknown=is_unknown))
