@@ -3,6 +3,7 @@ records.
 """
 
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.end_to_end.processes import ROOT, patiently
 from tests.journal.nodes import Node
 from tests.redis_server import RedisServer
 from tuleaprt.errors import ConfigError, JournalUnavailable
+from tuleaprt.journal import redis as redis_module
 from tuleaprt.journal.journal import Snapshot
 from tuleaprt.journal.streams import Keys, id_of, position
 
@@ -444,3 +446,32 @@ async def test_injected_fault_while_reading_ends_the_node(start: Start, redis: R
     redis.ask("XADD", KEYS.journal, f"{2**42}-{2**21}", "r", "too many records in one millisecond")
     assert await patiently(node.lost, "the end") == "the journal cannot be read"
     assert log.tracebacks == ["too many records in one millisecond"]
+
+
+@ensure
+async def test_a_node_may_stop_while_it_connects(
+    redis: RedisServer, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await Node(redis.url).start()
+    redis.stop()
+    await until(lambda: not node.journal.is_up)
+    attempts: list[Any] = []
+    real = redis_module.connect
+
+    async def connecting(*arguments: Any) -> Any:
+        attempts.append(arguments)
+        return await real(*arguments)
+
+    monkeypatch.setattr(redis_module, "connect", connecting)
+    # A host that does not answer: its queue of connections is full.
+    with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", redis.port))
+        listening.listen(0)
+        for it in (first, second):
+            it.setblocking(False)
+            it.connect_ex(("127.0.0.1", redis.port))
+        await until(lambda: attempts)
+        await node.journal.close()
+    assert not node.lost.called
+    assert log.tracebacks == []

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -155,6 +155,8 @@ async def _primary(address: Address, reactor: Any) -> tuple[str, int]:
 async def _open(endpoint: IStreamClientEndpoint, name: str) -> Connection:
     try:
         protocol: Any = await endpoint.connect(_Factory.forProtocol(_new_protocol))
+    except ConnectingCancelledError:
+        raise CancelledError from None
     except (ConnectError, OSError) as error:
         raise RedisAway(f"{name}: {error}") from None
     return Connection(protocol, name)
