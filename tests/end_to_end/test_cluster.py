@@ -3,7 +3,6 @@
 ``SOAK_SECONDS=600 SOAK_BROWSERS=200`` makes the loop of kills longer (make soak NODES=3).
 """
 
-import json
 import os
 import sys
 import time
@@ -18,16 +17,16 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.cluster import Browser, Node, all_have, before, pause, started
+from tests.end_to_end.cluster_loop import EVERYONE, MEMBERS, Loop, agreed, post
 from tests.end_to_end.processes import TWISTD, Process, patiently
 from tests.end_to_end.test_journal import OPENED
 from tests.end_to_end.test_socketio import Reader
 from tests.end_to_end.tuleap_pages import BOTH, Pages
-from tests.fakes import CAMPAIGN, FIXTURES, KANBAN, body, ticket
+from tests.fakes import CAMPAIGN, FIXTURES, KANBAN, ticket
 from tests.redis_server import RedisServer
 from tuleaprt.relay.procedures import PRESENCES
 
 ensure = pytest_twisted.ensureDeferred
-EVERYONE, MEMBERS, NOBODY = "@site_active", "@ug_159", "@ug_99"
 SECONDS = float(os.environ.get("SOAK_SECONDS", "6"))
 BROWSERS = int(os.environ.get("SOAK_BROWSERS", "24"))
 
@@ -45,17 +44,6 @@ async def nodes(redis: RedisServer) -> AsyncIterator[list[Node]]:
     yield nodes
     for node in nodes:
         await node.stop()
-
-
-def post(data: object, group: str = EVERYONE) -> dict[str, Any]:
-    rights = {
-        "submitter_id": None,
-        "submitter_can_view": False,
-        "submitter_only": [],
-        "artifact": [],
-        "tracker": [group],
-    }
-    return body(cmd="kanban:edit", data=data, sender_uuid=None, sender_user_id=0, rights=rights)
 
 
 async def window(node: Node, user: int = 102, uuid: str = "u", topic: str = KANBAN, **of_token: Any) -> Any:
@@ -195,114 +183,6 @@ async def test_the_command_line_lists_and_ends_sessions_of_all_servers(nodes: li
         assert await patiently(it.closed, "the end") == "wamp.close.killed"
 
 
-class Loop:
-    """Posts to servers that are killed and started again, and what each browser is due."""
-
-    def __init__(self, redis: RedisServer, nodes: list[Node], front: int, random: Random) -> None:
-        self.redis = redis
-        self.front = front
-        self.nodes = nodes
-        self.random = random
-        self.due: dict[int, str] = {}
-        """The group of each post that was answered 200, by its number, in order."""
-        self.perhaps: dict[int, str] = {}
-        """The group of each post whose outcome is unknown."""
-        self.ids: dict[int, int] = {}
-        self.deeds: list[str] = []
-        self._number = 0
-
-    async def run(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        disturbing = ensureDeferred(self._disturb(end))
-        while time.monotonic() < end:
-            await self.post(self.random.choice([EVERYONE, MEMBERS, NOBODY]))
-            await pause(0.005)
-        await disturbing
-        for node in self.nodes:
-            if not node.is_up:
-                await node.start()
-
-    async def post(self, group: str) -> int:
-        """A post to one of the servers, or to nginx. Returns its number."""
-        self._number += 1
-        number = self._number
-        node = self.random.choice(self.nodes)
-        try:
-            raw = json.dumps(post(number, group)).encode()
-            port = self.random.choice([node.private, self.front])
-            answer = await node.server.request("POST", "/message", raw, port, Content_Type="application/json")
-        except OSError:
-            self.perhaps[number] = group
-            await pause(0.02)
-            return number
-        if answer.status == 200:
-            self.due[number] = group
-            self.ids[number] = answer.json["publication"]
-        elif answer.status == 503:
-            if "not known" in answer.error["message"]:
-                self.perhaps[number] = group
-        else:
-            # nginx has lost the server, or found none.
-            assert answer.status in (502, 504), answer
-            self.perhaps[number] = group
-        return number
-
-    async def _disturb(self, end: float) -> None:
-        deeds = [self._kill, self._kill, self._restart, self._cut, self._freeze, self._restart_redis]
-        while time.monotonic() < end:
-            for deed in self.random.sample(deeds, len(deeds)):
-                await pause(self.random.uniform(0.05, 0.3))
-                self.deeds.append(deed.__name__)
-                await deed()
-                if time.monotonic() > end:
-                    return
-
-    async def _kill(self, how: str = "KILL") -> None:
-        node = self.random.choice(self.nodes)
-        assert await node.stop(how) in (0, -9)
-        await pause(self.random.uniform(0, 0.3))
-        await node.start()
-
-    async def _restart(self) -> None:
-        await self._kill("TERM")
-
-    async def _cut(self) -> None:
-        self.redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    async def _freeze(self) -> None:
-        self.redis.ask("CLIENT", "PAUSE", 500, "ALL")
-        await pause(0.5)
-
-    async def _restart_redis(self) -> None:
-        self.redis.stop()
-        self.redis.start()
-
-    def check(self, browser: Browser) -> None:
-        """0 lost, 0 doubled, 0 to the wrong one, and in order."""
-        mine = {number for number, group in self.due.items() if group in browser.groups}
-        allowed = mine | {number for number, group in self.perhaps.items() if group in browser.groups}
-        got = browser.numbers
-        missing = mine - set(got)
-        for at in browser.reloads:
-            before, after = max(got[:at], default=0), min(got[at:], default=0)
-            missing -= {number for number in missing if before < number < after}
-        # A page that has loaded its board again begins anew.
-        for part in _parts(got, browser.reloads):
-            assert len(part) == len(set(part)), "doubled"
-            in_order = [number for number in part if number in self.due]
-            assert in_order == sorted(in_order)
-        assert not missing, f"lost: {sorted(missing)} after {self.deeds}"
-        assert set(got) <= allowed, "to the wrong one"
-        assert all(
-            self.ids.get(number, id) == id for number, id in zip(got, browser.publications, strict=True)
-        )
-
-
-def _parts(got: list[int], reloads: list[int]) -> list[list[int]]:
-    """What a browser got until it was told that its position is lost, from then on, and so on."""
-    return [got[start:end] for start, end in zip([0, *reloads], [*reloads, len(got)], strict=True)]
-
-
 @ensure
 async def test_nothing_is_lost_doubled_or_misled_while_servers_and_redis_are_killed(tmp_path: Path) -> None:
     random = Random(int(os.environ.get("SOAK_SEED", "7")))
@@ -329,6 +209,7 @@ async def test_nothing_is_lost_doubled_or_misled_while_servers_and_redis_are_kil
         loop.check(browser)
         browser.stop()
     assert sum(it.connections for it in browsers) > len(browsers)
+    assert await agreed(nodes) != [[{}], [[]]]
     states = []
     for node in nodes:
         states.append((await node.server.request("GET", "/health/ready")).status)
