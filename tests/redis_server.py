@@ -3,14 +3,14 @@
 import shutil
 import socket
 import subprocess
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.end_to_end.processes import ENDS_WITH_ITS_PARENT
 
 SERVER = shutil.which("redis-server") or "redis-server"
-
-
+READY = "eady to accept connections"
 SENTINEL_OPTIONS = ("monitor", "down-after-milliseconds", "failover-timeout")
 
 
@@ -33,6 +33,8 @@ class RedisServer:
             name.replace("_", "-"): value for name, value in options.items()
         }
         self.password = ""
+        self.lines: list[str] = []
+        """What the process has written."""
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -49,19 +51,29 @@ class RedisServer:
                 more.writelines(f"sentinel {name} {self.options[name]}\n" for name in SENTINEL_OPTIONS)
         command = [*ENDS_WITH_ITS_PARENT, SERVER, str(file), *(["--sentinel"] if self._is_sentinel else [])]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        said = ""
-        for line in self._process.stdout:
-            said += line
-            if "eady to accept connections" in line or "+monitor master" in line:
-                return self
-        raise AssertionError(said)
+        self.lines.clear()
+        settled = threading.Event()
+        self._reading = threading.Thread(target=self._read, args=(self._process.stdout, settled))
+        self._reading.start()
+        settled.wait()
+        assert any(READY in it or "+monitor master" in it for it in self.lines), "".join(self.lines)
+        return self
+
+    def _read(self, output: IO[str], settled: threading.Event) -> None:
+        """Until it ends, so that it never waits for a reader of its log."""
+        with output:
+            for line in output:
+                self.lines.append(line)
+                if READY in line or "+monitor master" in line:
+                    settled.set()
+        settled.set()
 
     def stop(self, how: str = "kill") -> None:
         """``kill`` or ``terminate``."""
         if self._process is not None:
             getattr(self._process, how)()
-            self._process.communicate(timeout=30)
+            self._process.wait(timeout=30)
+            self._reading.join(timeout=30)
             self._process = None
 
     def signal(self, number: int) -> None:

@@ -242,6 +242,15 @@ async def pause(seconds: float) -> None:
     await deferLater(reactor, seconds)
 
 
+async def eventually(condition: Callable[[], object], what: str) -> None:
+    """Wait for what only Redis decides."""
+    for _ in range(600):
+        if condition():
+            return
+        await pause(0.05)
+    raise AssertionError(f"it has not come: {what}")
+
+
 async def all_have(browsers: list[Browser], nodes: list[Node], number: int) -> None:
     """Wait until all browsers have this event."""
     try:
