@@ -135,15 +135,13 @@ class Stage:
 
     async def settle(self) -> None:
         """All browsers have a last post, and what they were due."""
-        last = 0
-
-        def is_complete() -> bool:
-            return all(last in it.numbers for it in self.browsers)
-
-        # A browser that loads its board receives what comes then.
-        while not is_complete():
+        # A browser that loads its board receives only what comes then.
+        for _ in range(600):
             last = await self.loop.post(EVERYONE)
             await pause(0.05)
+            if all(last in it.numbers for it in self.browsers):
+                break
+        await all_have(self.browsers, self.nodes, last)
         for it in self.browsers:
             self.loop.check(it)
         await agreed(self.nodes)
