@@ -1,5 +1,6 @@
 """Connections to Redis: over TLS, over a Unix socket, by Sentinel; and what errors say."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,25 @@ async def test_sentinels_name_the_primary_even_after_a_failover(tmp_path: Path) 
         assert await ping(url) == b"PONG"
     finally:
         for server in (primary, replica, sentinel):
+            server.stop()
+
+
+@ensure
+async def test_a_sentinel_that_hangs_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuleaprt.journal.redis_connection.CONNECT_SECONDS", 0.3)
+    monitored = RedisServer(tmp_path).start()
+    sentinels = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        options = {"monitor": f"mymaster 127.0.0.1 {monitored.port} 1"}
+        times = dict.fromkeys(("down_after_milliseconds", "failover_timeout"), "mymaster 60000")
+        sentinels.append(RedisServer(tmp_path / name, is_sentinel=True, **options, **times).start())
+    sentinels[0].signal(signal.SIGSTOP)
+    hosts = ",".join(f"127.0.0.1:{it.port}" for it in sentinels)
+    try:
+        assert await ping(f"redis+sentinel://{hosts}/mymaster") == b"PONG"
+    finally:
+        for server in (monitored, *sentinels):
             server.stop()
 
 

@@ -82,10 +82,22 @@ async def try_commands(connection: Connection, keys: Keys) -> None:
     Raises:
         RedisAway, RedisRefused.
     """
-    await connection.ask("GET", keys.epoch)
-    await connection.ask("HKEYS", keys.snapshots)
-    await connection.ask("XRANGE", keys.journal, "-", "+", "COUNT", 1)
+    absent = keys.once("", 0)
+    for command in (
+        ("GET", keys.epoch),
+        ("HKEYS", keys.snapshots),
+        ("XRANGE", keys.journal, "-", "+", "COUNT", 1),
+        ("XREVRANGE", keys.journal, "+", "-", "COUNT", 1),
+        ("XREAD", "COUNT", 1, "STREAMS", keys.journal, "0"),
+        ("HGETALL", absent),
+        ("HDEL", absent, ""),
+        ("SET", absent, "", "XX"),
+        ("XADD", absent, "NOMKSTREAM", "*", "r", ""),
+    ):
+        await connection.ask(*command)
     await try_to_write(connection, keys)
+    await connection.ask("EVALSHA", await connection.ask("SCRIPT", "LOAD", "return 1"), 0)
+    await connection.ask("EVAL", "return 1", 0)
     await connection.ask("SCRIPT", "LOAD", APPEND)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tuleaprt.errors import ConfigError, TuleaprtError
 from tuleaprt.journal.address import Address
 
 CONNECT_SECONDS = 3
+"""How long a connection may take, and the answer of a Sentinel: another one may know the primary, too."""
+
 REPLY_SECONDS = 15
 """The longest silence of Redis on a connection that has asked. XREAD waits for a third of it."""
 
@@ -73,8 +76,8 @@ class _Protocol(HiredisProtocol):  # type: ignore[misc]
         super().connectionLost(why)
 
 
-def _new_protocol() -> _Protocol:
-    return _Protocol(charset=None, convertNumbers=False, replyTimeout=REPLY_SECONDS)
+def _new_protocol(reply_seconds: float) -> _Protocol:
+    return _Protocol(charset=None, convertNumbers=False, replyTimeout=reply_seconds)
 
 
 class Connection:
@@ -120,7 +123,7 @@ async def connect(address: Address, password: bytes, reactor: Any) -> Connection
         RedisRefused: it refuses the password or the database.
         ConfigError: the file with the certificates cannot be read.
     """
-    connection = await _open(_endpoint(address, reactor), str(address))
+    connection = await _open(_endpoint(address, reactor), str(address), REPLY_SECONDS)
     try:
         secret = password or address.password.encode()
         if secret:
@@ -139,7 +142,7 @@ async def _primary(address: Address, reactor: Any) -> tuple[str, int]:
     for host, port in address.hosts:
         try:
             endpoint = HostnameEndpoint(reactor, host, port, timeout=CONNECT_SECONDS)
-            sentinel = await _open(endpoint, f"{host}:{port}")
+            sentinel = await _open(endpoint, f"{host}:{port}", CONNECT_SECONDS)
             try:
                 found = await sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.primary)
             finally:
@@ -152,9 +155,10 @@ async def _primary(address: Address, reactor: Any) -> tuple[str, int]:
     raise RedisAway("; ".join(reasons))
 
 
-async def _open(endpoint: IStreamClientEndpoint, name: str) -> Connection:
+async def _open(endpoint: IStreamClientEndpoint, name: str, reply_seconds: float) -> Connection:
     try:
-        protocol: Any = await endpoint.connect(_Factory.forProtocol(_new_protocol))
+        factory = _Factory.forProtocol(partial(_new_protocol, reply_seconds))
+        protocol: Any = await endpoint.connect(factory)
     except ConnectingCancelledError:
         raise CancelledError from None
     except (ConnectError, OSError) as error:
