@@ -6,6 +6,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from tests.end_to_end.processes import patiently
+from tuleaprt.errors import CorruptRecord
 from tuleaprt.journal.address import parse
 from tuleaprt.journal.journal import Record
 from tuleaprt.journal.redis import RedisJournal
@@ -21,7 +22,7 @@ class Node:
             realm="tuleap",
             node=name,
             encode=str.encode,
-            decode=lambda body: None if body == b"newer" else body.decode(),
+            decode=_decode,
             reactor=reactor,
             **{"patience": 3, "replicas": 0} | options,
         )
@@ -63,3 +64,9 @@ class Node:
             if len(self.applied) >= waiting[0]:
                 self._waiting.remove(waiting)
                 waiting[1].callback(None)
+
+
+def _decode(body: bytes) -> str | None:
+    if body == b"damaged":
+        raise CorruptRecord("the record is damaged")
+    return None if body == b"newer" else body.decode()

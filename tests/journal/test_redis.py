@@ -124,6 +124,18 @@ async def test_a_record_of_a_newer_version_or_of_another_program_is_skipped(
 
 
 @ensure
+async def test_a_record_that_cannot_be_read_is_named_and_skipped(
+    start: Start, redis: RedisServer, log: Log
+) -> None:
+    node = await start()
+    id = redis.ask("XADD", KEYS.journal, "*", "r", "damaged")
+    await node.append("a")
+    assert node.inputs == ["a"]
+    assert node.journal.skipped == 1
+    assert f"the record is damaged: {id}" in log.lines
+
+
+@ensure
 async def test_two_snapshots_are_kept_and_the_stream_from_the_older_one(
     start: Start, redis: RedisServer
 ) -> None:

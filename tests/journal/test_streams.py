@@ -36,12 +36,13 @@ def test_all_keys_of_a_realm_are_in_one_slot() -> None:
 
 def test_an_entry_without_a_record_has_no_body() -> None:
     reply = [[b"1-0", [b"r", b"body"]], [b"2-0", [b"x", b"y"]], [b"3-0", []]]
-    assert entries(reply) == [Entry(b"1-0", b"body"), Entry(b"2-0"), Entry(b"3-0")]
+    at = [position(id) for id, _ in reply]
+    assert entries(reply) == [Entry(at[0], b"body"), Entry(at[1]), Entry(at[2])]
     assert entries(None) == []
 
 
 def test_an_entry_may_say_that_a_new_epoch_has_begun() -> None:
-    assert entries([[b"1-0", [b"e", b""]]]) == [Entry(b"1-0", is_new_epoch=True)]
+    assert entries([[b"1-0", [b"e", b""]]]) == [Entry(position(b"1-0"), is_new_epoch=True)]
 
 
 def test_an_entry_names_the_one_before() -> None:

@@ -278,15 +278,8 @@ class RedisJournal(Generic[Input]):
         reader = self._reader
         self._appends.connected(self._writer, self.epoch)
         self._say("")
-        command = (
-            "XREAD",
-            "COUNT",
-            AT_ONCE,
-            "BLOCK",
-            round(REPLY_SECONDS * 1000 / 3),
-            "STREAMS",
-            self._keys.journal,
-        )
+        milliseconds = round(REPLY_SECONDS * 1000 / 3)
+        command = ("XREAD", "COUNT", AT_ONCE, "BLOCK", milliseconds, "STREAMS", self._keys.journal)
         while True:
             reply = await reader.ask(*command, id_of(self.position))
             if not reply:
@@ -311,7 +304,8 @@ class RedisJournal(Generic[Input]):
         try:
             input = None if entry.body is None else self._decode(entry.body)
         except CorruptRecord as error:
-            self.log.error("{reason}: {id}", event="journal.corrupt", reason=str(error), id=entry.id.decode())
+            where = f"{error}: {id_of(entry.position)}"
+            self.log.error("{reason}", event="journal.corrupt", reason=where)
             input = None
         if entry.is_new_epoch:
             return None

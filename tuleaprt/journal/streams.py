@@ -121,22 +121,18 @@ class Entry(NamedTuple):
     is not known. ``is_new_epoch``: a new epoch has begun.
     """
 
-    id: bytes
+    position: int
     body: bytes | None = None
     before: int | None = None
     is_new_epoch: bool = False
 
-    @property
-    def position(self) -> int:
-        return position(self.id)
-
 
 def entries(reply: Any) -> list[Entry]:
     """The entries of a reply to XRANGE."""
-    return [_entry(id, fields) for id, fields in reply or ()]
+    return [_entry(position(id), fields) for id, fields in reply or ()]
 
 
-def _entry(id: bytes, fields: list[bytes]) -> Entry:
+def _entry(at: int, fields: list[bytes]) -> Entry:
     if fields[:1] != [b"r"]:
-        return Entry(id, is_new_epoch=fields[:1] == [b"e"])
-    return Entry(id, fields[1], position(fields[3]) if fields[2:3] == [b"p"] else None)
+        return Entry(at, is_new_epoch=fields[:1] == [b"e"])
+    return Entry(at, fields[1], position(fields[3]) if fields[2:3] == [b"p"] else None)
