@@ -21,6 +21,8 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 # In this mode setuptools puts the checkout itself on the path, so that twistd finds twisted/plugins.
 EDITABLE := --config-settings editable_mode=compat --editable
 
+INSTALLED := setup.cfg setup.py constraints.txt tuleaprt/transport/_sending.c
+
 .PHONY: run test quick lint types docs unit fuzz watch post bench soak deb rpm packages clean
 
 # The server does not need Node. The live page needs autobahn-js and socket.io-client: npm fetches them, or a message says
@@ -89,23 +91,23 @@ packages: .venv/test
 	@.ci/require run
 	@$(PYTHON) -m venv .venv
 
-.venv/run: setup.cfg constraints.txt | .venv/bin/pip
+.venv/run: $(INSTALLED) | .venv/bin/pip
 	@echo "installing what the server needs into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) .
 	@touch $@
 
-.venv/redis: setup.cfg constraints.txt | .venv/bin/pip
+.venv/redis: $(INSTALLED) | .venv/bin/pip
 	@echo "installing Redis's client into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) '.[redis]'
 	@touch $@
 
-.venv/test: setup.cfg constraints.txt | .venv/bin/pip
+.venv/test: $(INSTALLED) | .venv/bin/pip
 	@.ci/require test
 	@echo "installing what the tests need into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) '.[docs,redis,test]'
 	@touch $@ .venv/run .venv/redis
 
-.venv/bench: setup.cfg constraints.txt | .venv/bin/pip
+.venv/bench: $(INSTALLED) | .venv/bin/pip
 	@echo "installing what the benchmark's plot needs into .venv"
 	@$(PIP_INSTALL) $(EDITABLE) '.[bench]'
 	@touch $@ .venv/run
@@ -129,4 +131,5 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 clean:
 	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f tuleaprt/transport/*.so
 	rm -f twisted/plugins/dropin.cache benchmarks/*.json benchmarks/*.png

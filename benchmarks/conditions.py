@@ -10,6 +10,8 @@ from pathlib import Path
 from figures import Results
 from growth import Series
 
+from tuleaprt.transport.sending import sender
+
 SATURATED, DISTURBED = 0.9, 0.2
 """Above these shares of a core, the notes mention it."""
 LATE = 0.005
@@ -44,4 +46,5 @@ def machine() -> dict[str, str]:
         "Twisted": version("Twisted"),
         "Autobahn": version("autobahn"),
         "cryptography": version("cryptography"),
+        "events sent": sender()[1],
     }

@@ -89,6 +89,7 @@ ALLOWED = {
         # check-delivery is one of Tuleap's pages.
         "tuleaprt.socketio.packets",
         "tuleaprt.takeover",
+        "tuleaprt.transport.sending",
         "tuleaprt.tuleap",
         # check-config tries whether the server would start.
         "tuleaprt.application.durability",

@@ -236,6 +236,6 @@ def test_a_key_of_another_kind_is_said_with_the_rest(tmp_path: Path, key: str) -
     )
 
 
-@pytest.mark.parametrize("name", ["TULEAPRT_CONFIG", "TULEAPRT_DEBUG"])
+@pytest.mark.parametrize("name", ["TULEAPRT_COMPILED", "TULEAPRT_CONFIG", "TULEAPRT_DEBUG"])
 def test_what_the_command_line_reads_is_no_option(name: str) -> None:
     assert load(None, {**ENVIRONMENT, name: "1"}) == load(None, ENVIRONMENT)

@@ -21,7 +21,7 @@ from tests.fakes import KANBAN, ticket, wire
 
 ensure = pytest_twisted.ensureDeferred
 ROOT = Path(__file__).parent.parent.parent
-LEFTOVERS = (".*", "node_modules", "*.egg-info", "build", "dist", "__pycache__", "dropin.cache")
+LEFTOVERS = (".*", "node_modules", "*.egg-info", "*.so", "build", "dist", "__pycache__", "dropin.cache")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -65,8 +65,41 @@ def test_the_wheel_holds_the_server_and_its_plugin_and_nothing_else(wheel: Path)
     modules = [str(it.relative_to(ROOT)) for it in (ROOT / "tuleaprt").rglob("*.py")]
     assert {*modules, "tuleaprt/py.typed", "twisted/plugins/tuleaprt_plugin.py"} <= set(names)
     assert {it.split("/")[0].split("-")[0] for it in names} == {"tuleaprt", "twisted"}
+    assert [it for it in names if it.endswith((".c", ".so"))] == ["tuleaprt/transport/_sending.abi3.so"]
     # These folders are Twisted's.
     assert [it for it in names if it.startswith("twisted/")] == ["twisted/plugins/tuleaprt_plugin.py"]
+
+
+def test_one_wheel_is_for_all_versions_of_python(wheel: Path) -> None:
+    assert "-cp311-abi3-linux_" in wheel.name
+
+
+@pytest.mark.parametrize(
+    "environment", [{"CC": "false"}, {"TULEAPRT_COMPILED": "0"}], ids=["no compiler", "switch"]
+)
+def test_without_the_extension_the_wheel_holds_the_rest(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (sdist,) = built.glob("tuleaprt-*.tar.gz")
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        tmp_path,
+        sdist,
+        cwd=tmp_path,
+    )
+    (wheel,) = tmp_path.glob("tuleaprt-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "tuleaprt/transport/sending.py" in names
+    assert [it for it in names if it.endswith(".so")] == []
+    assert ("py3-none-any" in wheel.name) == ("TULEAPRT_COMPILED" in environment)
 
 
 def test_the_sdist_holds_what_an_administrator_needs_besides(built: Path) -> None:

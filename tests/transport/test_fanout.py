@@ -23,8 +23,9 @@ from tuleaprt.wamp.publication import Kwargs, Publication
 
 
 class Listener:
-    """A session that is its own connection."""
+    """A session that is its own connection, and has no socket."""
 
+    socket = None
     format: WireFormat = WEBSOCKET_FORMATS["wamp.2.json"]
     id = 0
 

@@ -40,6 +40,7 @@ from tuleaprt.transport.fanout import Fanout
 from tuleaprt.transport.listening import listeners, open_listeners
 from tuleaprt.transport.outbound import Backpressure
 from tuleaprt.transport.polling import Polls
+from tuleaprt.transport.sending import sender
 from tuleaprt.tuleap.campaign import Campaigns
 from tuleaprt.tuleap.ticket import TicketVerifier
 from tuleaprt.tuleap.topics import RoomPolicy
@@ -73,7 +74,8 @@ def compose(
     metrics = PrometheusMetrics()
     faults = Faults(metrics)
     backpressure = Backpressure(config.limits.max_outboxes)
-    fanout = Fanout(reactor, backpressure=backpressure, metrics=metrics, faults=faults)
+    send_all, _ = sender()
+    fanout = Fanout(reactor, backpressure=backpressure, metrics=metrics, faults=faults, send_all=send_all)
     node = secrets.token_hex(8)
     journal = new_journal(config, node, reactor, secrets.token_bytes)
     policy = RoomPolicy()

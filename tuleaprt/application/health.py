@@ -73,6 +73,7 @@ class Probe:
     )
     window = None
     format = WEBSOCKET_FORMATS["wamp.2.json"]
+    socket = None
 
     def __init__(
         self,

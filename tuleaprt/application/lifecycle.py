@@ -25,6 +25,7 @@ from tuleaprt.operations.systemd import Notify
 from tuleaprt.relay.relay import Relay
 from tuleaprt.transport.connections import Connections
 from tuleaprt.transport.listening import OTHER_FILES, Listener, address, file_limit_for
+from tuleaprt.transport.sending import sender
 from tuleaprt.transport.unauthenticated import UnauthenticatedLimit
 from tuleaprt.web.site import BoundedSite
 
@@ -168,6 +169,7 @@ class TuleaprtService(Service):
             self._snapshots.start(lambda reason: self._fail(f"{reason}: this process ends"))
         self._probe.start()
         self._notify.ready()
+        self.log.info("events are sent {how}", how=sender()[1])
         self.log.info("tuleaprt is ready")
 
     def _fail(self, reason: str) -> None:

@@ -15,6 +15,7 @@ from tuleaprt.cli.settings import CONFIG, config_path
 from tuleaprt.configuration.loading import load
 from tuleaprt.configuration.options import effective
 from tuleaprt.errors import ConfigError
+from tuleaprt.transport.sending import sender
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,7 +69,8 @@ def add_version(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser(
         "version",
         help="print the versions of tuleaprt and what it is made of",
-        description="Print the versions of tuleaprt, Python, Twisted and Autobahn.",
+        description="Print the versions of tuleaprt, Python, Twisted and Autobahn, and whether events are"
+        " sent in C or in Python.",
     )
     parser.set_defaults(command=show)
 
@@ -76,6 +78,7 @@ def add_version(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def show(arguments: argparse.Namespace) -> int:
     for part in PARTS:
         print(part, _version(part))
+    print(f"events are sent {sender()[1]}")
     return 0
 
 

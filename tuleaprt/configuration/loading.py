@@ -63,8 +63,8 @@ def _endpoints(option: str, descriptions: Sequence[str]) -> Iterator[Fault]:
             yield "listen", option, "endpoint strings of Twisted", f"{toml(description)}: {fault}"
 
 
-NO_OPTIONS = ("TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
-"""Variables of the command line, which may be set where the server is started."""
+NO_OPTIONS = ("TULEAPRT_COMPILED", "TULEAPRT_CONFIG", "TULEAPRT_DEBUG")
+"""Variables of the command line and of the installation, which may be set where the server is started."""
 
 MINIMUM_KEY_BYTES = 32
 LONGEST_SHOWN = 80

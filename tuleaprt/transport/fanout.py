@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tuleaprt.operations.logs import Faults
 from tuleaprt.operations.metrics import Metrics
 from tuleaprt.transport.outbound import Backpressure
+from tuleaprt.transport.sending import SendAll, send_all
 from tuleaprt.transport.serializers import Format, event_frame
 from tuleaprt.wamp.broker import Answer, Dispatch, Subscription
 from tuleaprt.wamp.outlet import End
@@ -30,14 +31,34 @@ SLICE = 250
 LONG_BYTES = 4_194_304
 """The most bytes that the quick lane puts into outbound queues at once."""
 
+BATCH_BYTES = 262_144
+"""About the most bytes that are sent before the fan-out looks again whether the outbound queues have room."""
+
 HOLD_SECONDS = 0.02
 """How long the long lane waits before it checks again whether the outbound queues have room."""
 
 
 class Receiver(Protocol):
-    """A connection, to the fan-out."""
+    """A connection, to the fan-out.
+
+    While ``socket`` is set, the fan-out sends frames of at most ``longest_frame`` bytes to it, passes the
+    rest of each to ``follow``, and sets ``handed`` to the id of the publication. A receiver that never has a
+    socket needs ``format``, ``write`` and ``close`` only.
+    """
 
     format: Format
+    handed: int
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def longest_frame(self) -> int: ...
+
+    @property
+    def socket(self) -> Any: ...
+
+    def follow(self, rest: bytes) -> None: ...
 
     def write(self, frame: bytes) -> None: ...
 
@@ -54,7 +75,7 @@ class Addressee(Protocol):
 class _Delivery:
     """A dispatch that is being sent."""
 
-    __slots__ = ("began", "dispatch", "is_long", "left", "number", "rest")
+    __slots__ = ("at_once", "began", "dispatch", "is_long", "left", "number", "rest")
 
     def __init__(self, number: int, dispatch: Dispatch, began: float) -> None:
         self.began = began
@@ -62,7 +83,9 @@ class _Delivery:
         self.dispatch = dispatch
         self.left = len(dispatch.receivers)
         self.rest = iter(dispatch.receivers)
-        self.is_long = self.left > SLICE or self.left * dispatch.publication.size > LONG_BYTES
+        size = dispatch.publication.size
+        self.is_long = self.left > SLICE or self.left * size > LONG_BYTES
+        self.at_once = max(1, BATCH_BYTES // max(1, size))
 
 
 class _Action:
@@ -83,9 +106,16 @@ class Fanout:
     """Queues jobs, and owns the delayed call that works on them."""
 
     def __init__(
-        self, clock: IReactorTime, *, backpressure: Backpressure, metrics: Metrics, faults: Faults
+        self,
+        clock: IReactorTime,
+        *,
+        backpressure: Backpressure,
+        metrics: Metrics,
+        faults: Faults,
+        send_all: SendAll = send_all,
     ) -> None:
         self._clock = clock
+        self._send_all = send_all
         self._backpressure = backpressure
         self._metrics = metrics
         self._faults = faults
@@ -228,27 +258,53 @@ class Fanout:
     def _send(self, job: _Delivery, most: int) -> int:
         """Send to the next subscribers, and return how many have had their turn."""
         now = self._clock.seconds()
-        dispatch, backpressure = job.dispatch, self._backpressure
+        dispatch = job.dispatch
         self.publication = dispatch.publication.id
         served = sent = 0
-        answers = dispatch.answers(islice(job.rest, min(most, job.left)), now)
-        for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
-            served += 1
-            if answer is not None:
+        answers = dispatch.answers(islice(job.rest, min(most, job.left, job.at_once)), now)
+        outbounds, sockets, frames = list[Receiver](), list[Any](), list[bytes]()
+        try:
+            for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
+                served += 1
+                if answer is None:
+                    continue
                 outbound = session.outlet
                 frame = answer.frames.get(outbound.format) or event_frame(dispatch, answer, outbound.format)
-                try:
-                    outbound.write(frame)
-                    sent += 1
-                except Exception:
-                    # A fault at one connection must not concern the others.
-                    self._faults.record("sending to a receiver")
-                    outbound.close(End.FAULT)
-                if backpressure.is_full and job.is_long:
-                    break
+                socket = outbound.socket
+                if socket is not None and 0 < len(frame) <= outbound.longest_frame:
+                    outbounds.append(outbound)
+                    sockets.append(socket)
+                    frames.append(frame)
+                else:
+                    sent += self._is_done(outbound, outbound.write, frame)
+        finally:
+            # Nothing else is written to these connections before this, so the order is kept.
+            sent += self._send_batch(outbounds, sockets, frames)
         job.left -= served
         if dispatch.is_counted:
             self._metrics.delivered(sent, served - sent)
             if not job.left:
                 self._metrics.fanned_out(self._clock.seconds() - job.began)
         return served
+
+    def _send_batch(self, outbounds: list[Receiver], sockets: list[Any], frames: list[bytes]) -> int:
+        """Send a frame to each, and return how many have it, in the socket or in their outbound queue."""
+        failed = 0
+        for index, taken in self._send_all(sockets, frames):
+            failed += not self._is_done(outbounds[index], outbounds[index].follow, frames[index][taken:])
+        publication = self.publication
+        for outbound in outbounds:
+            # A connection that was behind has been closed, without this event.
+            if outbound.is_open:
+                outbound.handed = publication
+        return len(outbounds) - failed
+
+    def _is_done(self, outbound: Receiver, write: Callable[[bytes], None], data: bytes) -> bool:
+        """Write, and return whether it succeeds. A fault at one connection must not concern the others."""
+        try:
+            write(data)
+        except Exception:
+            self._faults.record("sending to a receiver")
+            outbound.close(End.FAULT)
+            return False
+        return True

@@ -2,10 +2,10 @@
 
 *Direct writes.* ``transport.write`` puts bytes into a buffer and asks epoll when the socket can take
 them: two system calls and one more turn of the reactor, more than half the cost of a fan-out. An idle
-plain TCP connection is therefore written to directly. Everything else (TLS, Unix sockets, buffered data,
-closing connections) goes through ``transport.write``. Whether data is buffered is private state of
-Twisted that is read only here. A check at import says whether the installed Twisted keeps it there; if
-not, everything goes through ``transport.write``, and ``waiting`` returns 0.
+plain TCP connection is therefore written to directly, here or by the fan-out. Everything else (TLS, Unix
+sockets, buffered data, closing connections) goes through ``transport.write``. Whether data is buffered is
+private state of Twisted that is read only here. A check at import says whether the installed Twisted keeps
+it there; if not, everything goes through ``transport.write``, and ``waiting`` returns 0.
 
 *Back-pressure.* The outbound queues of all connections together have a limit. Their sizes are added up as
 they were at the last write, and measured again when the total is too large. At half of the limit the
@@ -16,6 +16,7 @@ At the limit the largest queues are closed.
 import math
 import sys
 from collections.abc import Callable, Hashable, Mapping
+from socket import socket
 from typing import Any, Protocol
 
 from autobahn.wamp.message import Message
@@ -37,48 +38,51 @@ KNOWN = (
 class Writer:
     """Writes to one transport in order. It has slots, because the fan-out uses thousands of them.
 
-    While ``_send`` is set, the transport holds no buffered data, so the fan-out need not look at the
-    transport. Code that writes to the transport by another way calls ``recheck``; code that closes it
-    calls ``shut`` before.
+    While ``socket`` is set, the transport holds no buffered data, so the fan-out writes to the socket itself.
+    It passes to ``follow`` what the socket does not take. Code that writes to the transport by another way
+    calls ``recheck``; code that closes it calls ``shut`` before.
     """
 
-    __slots__ = ("_is_plain", "_send", "is_open", "transport")
+    __slots__ = ("_is_plain", "is_open", "socket", "transport")
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
         self.is_open = True
         self._is_plain = KNOWN and type(transport) is Server and not transport.TLS
-        self._send: Callable[[bytes], int] | None = None
+        self.socket: socket | None = None
 
     def write(self, data: bytes) -> None:
         """Write to the socket if no data is buffered, and the rest to the transport."""
-        send = self._send
-        if send is None:
+        if self.socket is None:
             self._look_and_write(data)
             return
         try:
-            sent = send(data)
+            taken = self.socket.send(data)
         except OSError:
-            # The socket would block, or is broken; then transport.write reports it.
-            sent = 0
-        if sent < len(data):
-            self._send = None
-            self.wait(data[sent:])
+            # It would block, or is broken.
+            taken = 0
+        if taken < len(data):
+            self.follow(data[taken:])
+
+    def follow(self, rest: bytes) -> None:
+        """Write what the socket has not taken. If it is broken, transport.write finds out."""
+        self.socket = None
+        self.wait(rest)
 
     def recheck(self) -> None:
         """The transport may hold buffered data: check before the next direct write."""
-        self._send = None
+        self.socket = None
 
     def shut(self) -> None:
         self.is_open = False
-        self._send = None
+        self.socket = None
 
     def _look_and_write(self, data: bytes) -> None:
         if not self.is_open:
             return
         transport = self.transport
         if self._is_plain and not transport._tempDataBuffer and not transport.dataBuffer:
-            self._send = transport.socket.send
+            self.socket = transport.socket
             Writer.write(self, data)
         else:
             self.queue(data)
@@ -216,14 +220,17 @@ class Outbound(Writer):
     6455, 5.5.1).
     """
 
-    __slots__ = ("_connection", "format")
+    __slots__ = ("_connection", "format", "handed")
 
-    longest = sys.maxsize
+    longest = longest_frame = sys.maxsize
     format: Format
+    handed: int
+    """The id of the last publication whose event was written; 0: none."""
 
     def __init__(self, connection: Owner) -> None:
         super().__init__(connection.transport)
         self._connection = connection
+        self.handed = 0
 
     def close(self, end: End, detail: str = "") -> None:
         connection = self._connection
@@ -291,16 +298,16 @@ class LimitedOutbound(WampOutbound):
     frame do not count.
     """
 
-    __slots__ = ("_header", "longest")
+    __slots__ = ("longest", "longest_frame")
 
     def __init__(self, connection: Owner, format: WireFormat, *, longest: int, header: int) -> None:
         super().__init__(connection, format)
         self.longest = longest
-        self._header = header
+        self.longest_frame = longest + header
 
     def write(self, data: bytes) -> None:
         """Write the whole frame, or close the connection if it is too long for the peer."""
-        if len(data) - self._header > self.longest:
+        if len(data) > self.longest_frame:
             self._connection.end(End.TOO_LONG)
         else:
             super().write(data)

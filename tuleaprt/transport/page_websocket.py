@@ -32,11 +32,7 @@ ENGINE = "4"
 class SocketOutbound(PageOutbound):
     """Sends packets in WebSocket frames."""
 
-    __slots__ = ("handed",)
-
-    def __init__(self, connection: PageConnection) -> None:
-        super().__init__(connection)
-        self.handed = 0
+    __slots__ = ()
 
     def first_missing(self, subscription: Subscription) -> int:
         return self.fanout.first_of(subscription)
@@ -48,26 +44,16 @@ class SocketOutbound(PageOutbound):
         self.format = FRAMES[namespace]
 
     def write(self, data: bytes) -> None:
-        """Write an event. ``Writer.write`` is repeated here, which saves a call for each delivery."""
-        if not data:
-            return
-        publication, send = self.fanout.publication, self._send
-        if send is None:
-            self._look_and_write(data)
-        else:
-            try:
-                sent = send(data)
-            except OSError:
-                sent = 0
-            if sent < len(data):
-                self._send = None
-                self.wait(data[sent:])
-        # A connection that was behind has been closed, without this event.
-        if self.is_open:
-            self.handed = publication
+        """Write an event."""
+        if data:
+            self._hand(data, self.fanout.publication)
 
     def put(self, packet: bytes, publication: int = 0) -> None:
-        Writer.write(self, text_frame(packet))
+        self._hand(text_frame(packet), publication)
+
+    def _hand(self, frame: bytes, publication: int) -> None:
+        Writer.write(self, frame)
+        # A connection that was behind has been closed, without this event.
         if publication and self.is_open:
             self.handed = publication
 

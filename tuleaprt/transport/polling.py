@@ -48,9 +48,8 @@ class PollOutbound(PageOutbound):
     _connection: "PollingConnection"
 
     def __init__(self, connection: "PollingConnection") -> None:
-        super().__init__(connection)
-        self._handed = 0
         self._queue = PollQueue()
+        super().__init__(connection)
 
     @property
     def handed(self) -> int:

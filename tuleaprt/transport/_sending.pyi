@@ -1,0 +1,3 @@
+from typing import Any
+
+def send_all(sockets: list[Any], frames: list[bytes], /) -> list[tuple[int, int]]: ...
