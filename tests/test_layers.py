@@ -54,6 +54,7 @@ ALLOWED = {
         "tuleaprt.socketio",
         "tuleaprt.transport",
         "tuleaprt.wamp",
+        "OpenSSL",
         "autobahn",
         "cbor2",
         "msgspec",

@@ -2,10 +2,11 @@
 
 *Direct writes.* ``transport.write`` puts bytes into a buffer and asks epoll when the socket can take
 them: two system calls and one more turn of the reactor, more than half the cost of a fan-out. An idle
-plain TCP connection is therefore written to directly, here or by the fan-out. Everything else (TLS, Unix
-sockets, buffered data, closing connections) goes through ``transport.write``. Whether data is buffered is
-private state of Twisted that is read only here. A check at import says whether the installed Twisted keeps
-it there; if not, everything goes through ``transport.write``, and ``waiting`` returns 0.
+plain TCP connection is therefore written to directly, here or by the fan-out, and one over TLS by
+``tls_records``. Everything else (Unix sockets, buffered data, closing connections) goes through
+``transport.write``. Whether data is buffered is private state of Twisted that is read only here. A check at
+import says whether the installed Twisted keeps it there; if not, everything goes through
+``transport.write``, and ``waiting`` returns 0.
 
 *Back-pressure.* The outbound queues of all connections together have a limit. Their sizes are added up as
 they were at the last write, and measured again when the total is too large. At half of the limit the
@@ -24,6 +25,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.tcp import Server
 
+from tuleaprt.transport import tls_records
 from tuleaprt.transport.serializers import Format, WireFormat
 from tuleaprt.wamp.outlet import End
 
@@ -43,12 +45,14 @@ class Writer:
     calls ``recheck``; code that closes it calls ``shut`` before.
     """
 
-    __slots__ = ("_is_plain", "is_open", "socket", "transport")
+    __slots__ = ("_is_tls", "_tcp", "is_open", "socket", "transport")
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
         self.is_open = True
-        self._is_plain = KNOWN and type(transport) is Server and not transport.TLS
+        self._is_tls = tls_records.carries(transport)
+        tcp = transport.transport if self._is_tls else transport
+        self._tcp = tcp if KNOWN and type(tcp) is Server and not tcp.TLS else None
         self.socket: socket | None = None
 
     def write(self, data: bytes) -> None:
@@ -80,16 +84,24 @@ class Writer:
     def _look_and_write(self, data: bytes) -> None:
         if not self.is_open:
             return
-        transport = self.transport
-        if self._is_plain and not transport._tempDataBuffer and not transport.dataBuffer:
-            self.socket = transport.socket
+        tcp = self._tcp
+        if tcp is None or tcp._tempDataBuffer or tcp.dataBuffer:
+            self.queue(data)
+        elif not self._is_tls:
+            self.socket = tcp.socket
             Writer.write(self, data)
+        elif len(data) <= tls_records.LONGEST and tls_records.is_idle(self.transport):
+            plain, records = tls_records.send(self.transport, data)
+            if records:
+                self.wait(records, tcp)
+            if plain:
+                self.wait(plain)
         else:
             self.queue(data)
 
-    def wait(self, data: bytes) -> None:
-        """Write to the transport's buffer."""
-        self.transport.write(data)
+    def wait(self, data: bytes, transport: Any = None) -> None:
+        """Write to the buffer of the transport; of another one: what is for a layer below."""
+        (transport or self.transport).write(data)
 
     def queue(self, data: bytes) -> None:
         """Write behind the buffered data."""
@@ -249,8 +261,8 @@ class Outbound(Writer):
         else:
             self.wait(data)
 
-    def wait(self, data: bytes) -> None:
-        super().wait(data)
+    def wait(self, data: bytes, transport: Any = None) -> None:
+        super().wait(data, transport)
         connections = self._connection.connections
         connections.backpressure.note(self, connections.clock.seconds())
 
