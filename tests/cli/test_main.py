@@ -87,7 +87,7 @@ async def test_a_server_that_is_not_there_is_said_in_one_line(alone: Tuleaprt, a
 def test_a_mistake_of_ours_is_one_line_too(
     is_debugging: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> None:
+    def fail(argv: object) -> None:
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr(tuleaprt.cli.main, "_silence", lambda: None)
@@ -124,7 +124,7 @@ async def test_what_a_terminal_of_another_country_cannot_show_is_escaped(
 @ensure
 async def test_ctrl_c_before_it_says_anything_is_quiet() -> None:
     process = Process.start([*COMMAND, "post", "-"], {**KEY_FILE, "PYTHONPROFILEIMPORTTIME": "1"})
-    await process.written("tuleaprt.cli.watch$")
+    await process.written("tuleaprt.configuration.loading$")
     os.kill(process.pid, signal.SIGINT)
     assert await process.ended() == 130
     assert not [line for line in process.lines if "Traceback" in line]

@@ -4,10 +4,10 @@ The shape of an answer is checked before any part of it is used.
 """
 
 import os
-from typing import Any, TextIO, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TextIO, TypeVar
 
 import msgspec
-from autobahn.wamp.types import CallResult
 
 from tuleaprt.errors import InvalidAnswer
 
@@ -60,7 +60,14 @@ def read(value: Any, shape: type[T], of: str) -> T:
         raise InvalidAnswer(f"the answer to {of} cannot be read: {shortened(str(error))}") from None
 
 
-def read_first(result: CallResult, shape: type[T], of: str) -> T:
+class Result(Protocol):
+    """Autobahn's ``CallResult``."""
+
+    @property
+    def results(self) -> Sequence[Any] | None: ...
+
+
+def read_first(result: Result, shape: type[T], of: str) -> T:
     """The first argument of a RESULT.
 
     Raises:

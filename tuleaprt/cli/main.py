@@ -15,6 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from tuleaprt.cli.answers import printable
@@ -23,6 +24,18 @@ from tuleaprt.errors import ConfigError, TuleaprtError
 DEBUG = "TULEAPRT_DEBUG"
 COLUMNS = 96
 INTERNAL_ERROR, INTERRUPTED = 70, 130
+
+COMMANDS = {
+    "token": "token",
+    "watch": "watch",
+    "post": "post",
+    "sessions": "sessions",
+    "check-config": "installation",
+    "version": "installation",
+    "check-delivery": "delivery",
+    "takeover": "takeover",
+}
+"""The modules of the commands. Their function ``add`` describes them."""
 
 EPILOG = (
     "exit status: 0 done, 1 the command failed, 2 wrong usage, 130 Ctrl-C,"
@@ -38,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _silence()
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        arguments = _parser().parse_args(argv)
+        given = sys.argv[1:] if argv is None else list(argv)
+        arguments = _parser(given).parse_args(given)
         status: int = arguments.command(arguments)
         sys.stdout.flush()
         return status
@@ -67,14 +81,15 @@ def _silence() -> None:
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    # Importing Twisted and Autobahn takes time, and Ctrl-C must be handled meanwhile.
-    from tuleaprt.cli import delivery, installation, post, sessions, takeover, token, watch
-
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser with the command that comes first, or with all of them: importing all takes a third of a
+    second.
+    """
+    modules = [COMMANDS[argv[0]]] if argv and argv[0] in COMMANDS else dict.fromkeys(COMMANDS.values())
     parser = _Parser(prog="tuleaprt", description="Watch and manage Tuleap's real-time server.")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (token, watch, post, sessions, installation, delivery, takeover):
-        command.add(commands)
+    for module in modules:
+        import_module(f"tuleaprt.cli.{module}").add(commands)
     return parser
 
 
