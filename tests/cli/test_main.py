@@ -126,7 +126,7 @@ async def test_ctrl_c_before_it_says_anything_is_quiet() -> None:
     process = Process.start([*COMMAND, "post", "-"], {**KEY_FILE, "PYTHONPROFILEIMPORTTIME": "1"})
     await process.written("tuleaprt.configuration.loading$")
     os.kill(process.pid, signal.SIGINT)
-    # In the exec() of a text, as for a NamedTuple, Python 3.11 remembers the signal, and ends by it although the
-    # exception was handled. Shells show both as 130.
+    # In the exec() of a text, as for a NamedTuple, Python 3.11 remembers the signal, and ends by it although
+    # the exception was handled. Shells show both as 130.
     assert await process.ended() in (130, -signal.SIGINT)
     assert not [line for line in process.lines if "Traceback" in line]
