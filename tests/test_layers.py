@@ -99,6 +99,7 @@ ALLOWED = {
         "autobahn",
         "jwt",
         "msgspec",
+        "shtab",
         "twisted",
         "zope.interface",
     ),

@@ -26,6 +26,8 @@ OPTIONS = {
     "sessions kill": {"--user", "--private-url", "ID"} | SESSION,
     "check-config": {"FILE"},
     "version": set(),
+    "completion": {"SHELL"},
+    "init": {"--key-file", "--force", "FILE"},
 }
 
 
@@ -91,7 +93,7 @@ def test_a_mistake_of_ours_is_one_line_too(
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr(tuleaprt.cli.main, "_silence", lambda: None)
-    monkeypatch.setattr(tuleaprt.cli.main, "_parser", fail)
+    monkeypatch.setattr(tuleaprt.cli.main, "parser_of", fail)
     monkeypatch.setattr("sys.stdout.reconfigure", lambda **_: None, raising=False)
     monkeypatch.setattr("sys.stderr.reconfigure", lambda **_: None, raising=False)
     monkeypatch.setenv("TULEAPRT_DEBUG", "1" if is_debugging else "")

@@ -62,7 +62,7 @@ def takeover(arguments: argparse.Namespace) -> int:
     facts = machine.read(services, arguments.config, arguments.twistd, arguments.port, is_back=arguments.back)
     findings = checks(facts, is_back=arguments.back, is_proved=not arguments.no_proof)
     for finding in findings:
-        _say(_line(finding))
+        _say(line(finding))
     if not is_possible(findings):
         # With a problem, a dry run has no steps to show: some of them could not be known.
         raise CommandFailed("there is a problem; nothing was changed")
@@ -89,7 +89,8 @@ def _show(steps: list[Step]) -> None:
         _say("nothing is to be done")
 
 
-def _line(finding: Finding) -> str:
+def line(finding: Finding) -> str:
+    """What a person reads of a finding."""
     return f"{finding.level.value:<8} {finding.about}: {finding.text}"
 
 
