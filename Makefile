@@ -57,7 +57,7 @@ quick: lint types
 
 # The tests mostly wait for servers and browsers, so there are more workers than processors. The tests of a file
 # share the servers and browsers that it starts, so a file stays on one worker.
-unit: .venv/test .venv-interop/.ready node_modules/.ready
+unit: .venv/test .venv-interop/.ready node_modules/.ready client/dist/tuleaprt-client.js
 	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*,tuleaprt/socketio/*' --fail-under=100 --format=total
 
@@ -128,8 +128,12 @@ node_modules/.ready: package.json package-lock.json | .venv/test
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+client/dist/tuleaprt-client.js: client/build.mjs $(wildcard tuleaprt/web/static/client/*) | node_modules/.ready
+	@node client/build.mjs
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-interop .run node_modules *.egg-info build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-interop .run node_modules client/dist client/LICENSE *.egg-info build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f tuleaprt/transport/*.so
 	rm -f twisted/plugins/dropin.cache benchmarks/*.json benchmarks/*.png

@@ -1,4 +1,5 @@
-"""Fetches what the live page needs with npm: autobahn-js and socket.io-client. The server needs neither.
+"""Fetches what the live page needs with npm: autobahn-js and socket.io-client. Builds the client as its npm
+package has it. The server needs none of them.
 
 If something is missing, one line names it and the command that installs it.
 """
@@ -15,6 +16,8 @@ LIBRARIES = {
 }
 """The file of each library, by its path in the page."""
 
+CLIENT = ROOT / "client" / "dist" / "tuleaprt-client.js"
+
 COMPLETE = MODULES / ".package-lock.json"
 """npm writes this file when all packages are installed."""
 
@@ -25,6 +28,8 @@ NEEDS_NETWORK = (
     "the live page needs autobahn-js and socket.io-client, which npm could not fetch; "
     "with a network, type: npm ci"
 )
+
+NEEDS_BUILD = "the live page needs its client, which could not be built; type: node client/build.mjs"
 
 
 def is_there() -> bool:
@@ -44,6 +49,13 @@ def fetch() -> str:
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
     failed = _run([npm, "ci", *quiet])
     return NEEDS_NETWORK if failed or not is_there() else ""
+
+
+def build() -> str:
+    """Build the client, if Node is there. Returns what is missing then, or an empty text."""
+    node = shutil.which("node")
+    failed = node is not None and _run([node, "client/build.mjs"])
+    return NEEDS_BUILD if failed or not CLIENT.is_file() else ""
 
 
 def _run(command: list[str], **files: int) -> bool:

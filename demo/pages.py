@@ -13,17 +13,21 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from demo.api import Api, Asked
 from demo.kanban import NotFound, Refused
-from demo.libraries import LIBRARIES
+from demo.libraries import CLIENT, LIBRARIES
 from demo.posting import Poster
 from demo.sample import CAMPAIGN, KANBAN
 from demo.substitute import Substitute
 
-ROOT = Path(__file__).parent.parent
 FOLDERS = {
     "": Path(__file__).parent / "page",
-    "client": ROOT / "tuleaprt" / "web" / "static" / "client",
+    "client": CLIENT.parent,
 }
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".map": "application/json",
+}
 MAX_BODY = 65536
 LONGEST_NAME = 100
 """The longest name of a file. File systems have a limit, too, and raise above it."""

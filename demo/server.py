@@ -5,10 +5,10 @@ one, listens on a loopback address, and answers to no other host name.
 
     python -m demo.server [--listen 127.0.0.1:8080] [--cards 200]
 
-It needs autobahn-js and socket.io-client, and does not start without. It prints its address, and then
-waits for a line of JSON on its standard input: the addresses of the real-time server, and the key, as
-{"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or
-ends. It ends when its standard input is closed.
+It needs autobahn-js, socket.io-client and the client, and does not start without. It prints its address, and
+then waits for a line of JSON on its standard input: the addresses of the real-time server, and the key, as
+{"private": "127.0.0.1:2999", "public": "127.0.0.1:2998", "key": "…"}. It says that the page works, or ends.
+It ends when its standard input is closed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from demo.libraries import LIBRARIES, NEEDS_NETWORK
+from demo.libraries import LIBRARIES, NEEDS_NETWORK, build
 from demo.pages import Pages
 from demo.substitute import CannotStart, Substitute, check
 
@@ -74,6 +74,8 @@ def main() -> int:
         check(os.environ, host)
         if not all(file.is_file() for file in LIBRARIES.values()):
             raise CannotStart(NEEDS_NETWORK)
+        if problem := build():
+            raise CannotStart(problem)
         try:
             actual = listen(reactor, substitute, host, int(port))
         except CannotListenError:
