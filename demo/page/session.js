@@ -8,7 +8,7 @@ const PING_INTERVAL = 30;
 const PING_TIMEOUT = 10;
 
 /**
- * As in docs/wamp.rst, "A page that misses no event". `joined(session)` is called for each session, `lost()` when it
+ * As in docs/own-page.rst, "A page that misses no event". `joined(session)` is called for each session, `lost()` when it
  * has ended or the server does not answer.
  */
 export function keepSession({ url, realm, getTicket, joined, lost }) {

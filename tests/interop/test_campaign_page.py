@@ -1,4 +1,4 @@
-"""The page of docs/tuleap.rst, run as it stands there."""
+"""The code of docs/own-page.rst, run as it stands there."""
 
 import re
 
@@ -34,7 +34,7 @@ connection.open();
 
 
 def followed_page() -> str:
-    text = (ROOT / "docs" / "tuleap.rst").read_text()
+    text = (ROOT / "docs" / "own-page.rst").read_text().partition("How a page follows a campaign")[2]
     block = re.search(r"\.\. code-block:: javascript\n\n((?:    .*\n|\n)+)", text)
     assert block is not None
     return re.sub(r"^    ", "", block[1], flags=re.MULTILINE).replace(

@@ -1,4 +1,4 @@
-"""The code of docs/wamp.rst, run unchanged through a connection that can be cut."""
+"""The code of docs/own-page.rst, run unchanged through a connection that can be cut."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ follow({
 
 
 def recipe() -> str:
-    text = (ROOT / "docs" / "wamp.rst").read_text()
+    text = (ROOT / "docs" / "own-page.rst").read_text()
     block = re.search(r"\.\. code-block:: javascript\n\n((?:    .*\n|\n)+)", text)
     assert block is not None
     return re.sub(r"^    ", "", block[1], flags=re.MULTILINE).replace("export function", "function")

@@ -60,6 +60,6 @@ def test_each_panel_of_the_dashboard_has_a_title_and_a_place_of_its_own() -> Non
 
 @pytest.mark.parametrize("path", [RULES, DASHBOARD], ids=lambda it: str(it.name))
 def test_each_metric_is_in_the_documentation(path: Path) -> None:
-    text = (ROOT / "docs" / "monitoring.rst").read_text()
+    text = (ROOT / "docs" / "metrics.rst").read_text()
     ours = {it.removeprefix("tuleaprt_") for it in named(path) if it.startswith("tuleaprt_")}
     assert {it for it in ours if it.removesuffix("_bucket") not in text} == set()

@@ -41,7 +41,7 @@ def test_troubleshooting_has_every_way_in_which_a_connection_ends(end: End) -> N
 
 
 def test_deploying_names_every_file_that_is_shipped_for_it() -> None:
-    text = (DOCS / "deploy.rst").read_text()
+    text = "".join((DOCS / it).read_text() for it in ("deploy.rst", "service.rst"))
     for path in (ROOT / "etc").rglob("*"):
         if path.is_file():
             whole, folder = str(path.relative_to(ROOT)), f"{path.parent.relative_to(ROOT)}/tuleaprt*"

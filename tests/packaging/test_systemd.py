@@ -68,7 +68,7 @@ def test_the_service_is_exposed_no_more_than_the_documentation_says() -> None:
     found = re.search(r"exposure level for tuleaprt\.service: ([\d.]+)", report := analyze_security())
     assert found is not None, report
     assert float(found[1]) <= EXPOSURE
-    assert f"**{found[1]}** of 10" in (ROOT / "docs" / "deploy.rst").read_text()
+    assert f"**{found[1]}** of 10" in (ROOT / "docs" / "service.rst").read_text()
 
 
 def test_the_unit_of_a_node_has_the_sandbox_of_the_service() -> None:

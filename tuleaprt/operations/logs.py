@@ -6,7 +6,7 @@
      "message": "tcp4:127.0.0.1:7 closed: …", "event": "connection.closed", "peer": "tcp4:127.0.0.1:7",
      "session": 4711, "user": "102", "reason": "ticket expired"}
 
-The caller of a Twisted logger passes the fields as keywords. docs/monitoring.rst explains them.
+The caller of a Twisted logger passes the fields as keywords. docs/metrics.rst explains them.
 
 *Rate limit*: each address may cause ``PER_MINUTE`` lines of each kind, so a flood from one address does
 not hide the lines about others. Memory is bounded: more than ``KINDS_OF_ONE`` kinds of an address share

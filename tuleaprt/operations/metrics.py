@@ -1,4 +1,4 @@
-"""The metrics of the server, and their exposition for Prometheus. docs/monitoring.rst lists them.
+"""The metrics of the server, and their exposition for Prometheus. docs/metrics.rst lists them.
 
 Labels come from small fixed sets. Gauges are read from their owners when ``/metrics`` is scraped.
 

@@ -1,4 +1,4 @@
-/** Follows Tuleap's boards and test campaigns through a tuleaprt server. See docs/client.rst. */
+/** Follows Tuleap's boards and test campaigns through a tuleaprt server. See docs/client-reference.rst. */
 
 export type State = "connecting" | "live" | "reconnecting" | "offline";
 

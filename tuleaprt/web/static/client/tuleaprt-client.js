@@ -1,6 +1,6 @@
 /**
  * Follows Tuleap's boards and test campaigns through a tuleaprt server. The client survives lost connections, server
- * restarts and expired tokens. docs/client.rst describes the use in a page and the reaction to each interruption.
+ * restarts and expired tokens. docs/client.rst has a page, docs/client-reference.rst the reaction to each interruption.
  */
 
 import { Connection } from "./connection.js";
