@@ -7,7 +7,8 @@
    every event.
 
    Browsers speak WAMP, or socket.io as Tuleap's pages do: a session over long-polling that is upgraded to a WebSocket,
-   or one that stays with long-polling. Those use the private port, as behind Tuleap's nginx. */
+   or one that stays with long-polling. Those use the private port, as behind Tuleap's nginx. Browsers of other servers
+   speak NATS or MQTT in a WebSocket, and the poster speaks the same without one. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,6 +31,8 @@ enum { TEXT = 1, BINARY = 2, PING = 9, PONG = 10 };
 enum { UPGRADE, CHALLENGE, WELCOME, SUBSCRIBED, OPEN };
 /* Of a page, before OPEN: the answer that comes next. */
 enum { HANDSHAKE = OPEN + 1, CONNECT_POSTED, CONNECTED, POSTED, PROBE, CONFIRMATION };
+/* The types of MQTT's packets, with their flags. */
+enum { CONNACK = 0x20, PUBLISH = 0x30, PUBACK = 0x40, SUBACK = 0x90, REFUSED = 0x80 };
 enum { EVENT = 36, ROOM = 100000, ROOM_DIGITS = 6, DIGITS = 10, POSTERS = 64, MOST = 20000, PATIENCE = 10, ALARM = 300 };
 
 /* The example of RFC 6455: a nonce that never changes saves a SHA-1, and the server cannot tell. */
@@ -40,6 +43,11 @@ enum { EVENT = 36, ROOM = 100000, ROOM_DIGITS = 6, DIGITS = 10, POSTERS = 64, MO
 #define SOCKETIO "socket.io"
 #define POLLING "polling"
 #define ENGINE "/local-socket.io/?EIO=4&transport="
+
+/* The protocols of other servers (brokers.py). The second is also a WebSocket's subprotocol. */
+#define NATS "nats"
+#define MQTT "mqtt"
+#define NATS_PONG "PONG\r\n"
 
 struct text { char *data; size_t size; };
 
@@ -55,6 +63,9 @@ struct connection {
     uint32_t next;   /* order number of the event to come */
     size_t tail;     /* from the order number to the end of an event; 0: not known yet */
     struct text rest; /* the beginning of a frame that has not come whole */
+    /* Of NATS and MQTT, whose messages need not begin or end with a frame: how one is taken, as by take. */
+    size_t (*unwrap)(struct connection *it, const char *data, size_t have);
+    struct text part; /* the beginning of such a message */
 };
 
 struct board { uint64_t delivered; uint32_t posted, subscribers; double *at, *last, *all; };
@@ -64,7 +75,8 @@ struct poster { int fd, board, is_answered; size_t size; char buffer[4096]; };
 static struct connection *connections;
 static struct board *boards;
 static struct poster posters[POSTERS];
-static struct text request;
+static struct text request, poster_opening;
+static size_t (*take_answer)(struct poster *it, const char *data, size_t have); /* as take of a connection */
 static size_t room_at, order_at;
 static SSL_CTX *tls;
 static int public, private, size, board_count, poster_count, epoll, is_open_loop;
@@ -231,6 +243,15 @@ static void delivered(struct connection *it, const char *payload, size_t length)
     }
 }
 
+/* The answer to the last message of the opening. */
+static void go_on(struct connection *it)
+{
+    if (it->state < SUBSCRIBED)
+        say_frame(it, it->opcode, it->say[it->state].data, it->say[it->state].size);
+    it->state++;
+    progress = now();
+}
+
 static void page_message(struct connection *it, const char *packet, size_t length);
 
 static void message(struct connection *it, const char *payload, size_t length)
@@ -245,15 +266,127 @@ static void message(struct connection *it, const char *payload, size_t length)
         fail("message %d was expected, %d came", expected[it->state], type);
     if (it->state == OPEN)
         delivered(it, payload, length);
-    else {
-        if (it->state < SUBSCRIBED)
-            say_frame(it, it->opcode, it->say[it->state].data, it->say[it->state].size);
-        it->state++;
-        progress = now();
+    else
+        go_on(it);
+}
+
+/* Other servers */
+
+static int starts(const char *data, size_t have, const char *with)
+{
+    return have >= strlen(with) && !memcmp(data, with, strlen(with));
+}
+
+static void keep(struct text *kept, const char *data, size_t length)
+{
+    kept->size = length;
+    if (!length)
+        return;
+    kept->data = realloc(kept->data, length);
+    if (!kept->data)
+        fail("no memory");
+    memcpy(kept->data, data, length);
+}
+
+/* What a frame contains: messages, of which the first may have begun in the frame before. */
+static void unwrap_all(struct connection *it, const char *data, size_t length)
+{
+    static char joined[1 << 20];
+    size_t used = 0, taken;
+    if (it->part.size) {
+        if (it->part.size + length > sizeof joined)
+            fail("a message that is longer than %zu bytes", sizeof joined);
+        memcpy(joined, it->part.data, it->part.size);
+        memcpy(joined + it->part.size, data, length);
+        data = joined;
+        length += it->part.size;
     }
+    while (used < length && (taken = it->unwrap(it, data + used, length - used)))
+        used += taken;
+    keep(&it->part, data + used, length - used);
+}
+
+/* The length of a line of NATS; 0 when it is not whole yet. */
+static size_t nats_line(const char *data, size_t have)
+{
+    const char *end = memmem(data, have, "\r\n", 2);
+    if (end && starts(data, have, "-ERR"))
+        fail("NATS says %.*s", (int)(end - data), data);
+    return end ? (size_t)(end + 2 - data) : 0;
+}
+
+/* "MSG subject sid length", then so many bytes and the end of a line. */
+static size_t nats_event(struct connection *it, const char *data, size_t have, size_t head)
+{
+    const char *length = (const char *)memrchr(data, ' ', head) + 1;
+    size_t payload = number(length, data + head - length);
+    if (it->state != OPEN)
+        fail("an event came too early");
+    if (have < head + payload + 2)
+        return 0;
+    if (memcmp(data + head + payload, "\r\n", 2))
+        fail("an event that does not end where it should");
+    delivered(it, data + head, payload);
+    return head + payload + 2;
+}
+
+static size_t nats(struct connection *it, const char *data, size_t have)
+{
+    size_t head = nats_line(data, have);
+    if (!head)
+        return 0;
+    if (starts(data, have, "MSG "))
+        return nats_event(it, data, have, head);
+    int is_info = starts(data, have, "INFO ");
+    if (starts(data, have, "PING\r\n"))
+        say_frame(it, it->opcode, NATS_PONG, strlen(NATS_PONG));
+    else if (it->state == SUBSCRIBED ? starts(data, have, NATS_PONG) : it->state == WELCOME && is_info)
+        go_on(it);
+    else if (!is_info) /* The server may say again what it is. */
+        fail("NATS says %.4s, which was not expected", data);
+    return head;
+}
+
+/* The head of a packet of MQTT, and the length of what follows; 0 when the packet is not whole yet. */
+static size_t mqtt_packet(const char *data, size_t have, size_t *length)
+{
+    size_t head = 1;
+    *length = 0;
+    for (int shift = 0; head < have && head < 5; shift += 7) {
+        unsigned char digit = data[head++];
+        *length |= (size_t)(digit & 0x7f) << shift;
+        if (!(digit & 0x80))
+            return have < head + *length ? 0 : head;
+    }
+    if (head == 5)
+        fail("a packet of MQTT without its length");
+    return 0;
+}
+
+static size_t mqtt(struct connection *it, const char *data, size_t have)
+{
+    size_t length, head = mqtt_packet(data, have, &length), topic;
+    const unsigned char *body = (const unsigned char *)data + head;
+    if (!head)
+        return 0;
+    int type = (unsigned char)data[0];
+    if (type != (it->state == WELCOME ? CONNACK : it->state == SUBSCRIBED ? SUBACK : PUBLISH) || length < 2)
+        fail("a packet of MQTT that begins with %02x was not expected", type);
+    if (it->state == OPEN) {
+        topic = 2 + (body[0] << 8 | body[1]);
+        if (topic > length)
+            fail("a packet of MQTT without its topic");
+        delivered(it, data + head + topic, length - topic);
+    } else if (type == CONNACK ? body[1] : body[length - 1] & REFUSED)
+        fail("MQTT refuses a subscriber");
+    else
+        go_on(it);
+    return head + length;
 }
 
 static size_t frame(struct connection *it, const char *data, size_t have);
+
+static int has_subprotocol(const struct connection *it) { return !it->is_page && it->unwrap != nats; }
 
 static size_t upgraded(struct connection *it, const char *data, size_t length)
 {
@@ -262,7 +395,7 @@ static size_t upgraded(struct connection *it, const char *data, size_t length)
         return 0;
     size_t head = end + 4 - data;
     if (strncmp(data, "HTTP/1.1 101 ", 13) || !memmem(data, head, ACCEPT, strlen(ACCEPT)) ||
-        (!it->is_page && !memmem(data, head, it->protocol, strlen(it->protocol))))
+        (has_subprotocol(it) && !memmem(data, head, it->protocol, strlen(it->protocol))))
         fail("no WebSocket was opened: %.12s", data);
     it->take = frame;
     if (it->is_page) {
@@ -270,7 +403,9 @@ static size_t upgraded(struct connection *it, const char *data, size_t length)
         it->state = PROBE;
         return head;
     }
-    say_frame(it, it->opcode, it->say[0].data, it->say[0].size);
+    /* The server of NATS speaks first. */
+    if (it->say[0].size)
+        say_frame(it, it->opcode, it->say[0].data, it->say[0].size);
     /* Who has no ticket to show is not asked for one. */
     it->state = it->say[CHALLENGE].size ? CHALLENGE : WELCOME;
     return head;
@@ -293,6 +428,11 @@ static size_t frame(struct connection *it, const char *data, size_t have)
     }
     if (have < begin + length)
         return 0;
+    /* The messages of other servers need not end with a frame, so it does not matter which frame is the last. */
+    if (it->unwrap && (head[0] & 0x7f) <= BINARY) {
+        unwrap_all(it, data + begin, length);
+        return begin + length;
+    }
     switch (head[0]) {
     case 0x80 | TEXT:
     case 0x80 | BINARY:
@@ -321,7 +461,7 @@ static void ask_for_websocket(struct connection *it, const char *path)
     int length = snprintf(ask, sizeof ask,
                           "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " NONCE "\r\n", path, it->sid);
-    if (!it->is_page)
+    if (has_subprotocol(it))
         length += snprintf(ask + length, sizeof ask - length, "Sec-WebSocket-Protocol: %s\r\n", it->protocol);
     length += snprintf(ask + length, sizeof ask - length, "\r\n");
     it->take = upgraded;
@@ -363,10 +503,7 @@ static size_t http_answer(const char *data, size_t have, struct text *body)
     return have < head + body->size ? 0 : head;
 }
 
-static int begins(const struct text *it, const char *with)
-{
-    return it->size >= strlen(with) && !memcmp(it->data, with, strlen(with));
-}
+static int begins(const struct text *it, const char *with) { return starts(it->data, it->size, with); }
 
 /* An event, or the ping of Engine.IO. Whether it must be answered. */
 static int is_ping(struct connection *it, const char *packet, size_t length)
@@ -503,13 +640,7 @@ static int receive(struct connection *it)
     buffer[have] = 0;
     while (used < have && (taken = it->take(it, buffer + used, have - used)))
         used += taken;
-    it->rest.size = have - used;
-    if (it->rest.size) {
-        it->rest.data = realloc(it->rest.data, it->rest.size);
-        if (!it->rest.data)
-            fail("no memory");
-        memcpy(it->rest.data, buffer + used, it->rest.size);
-    }
+    keep(&it->rest, buffer + used, have - used);
     return 1;
 }
 
@@ -528,8 +659,48 @@ static void post(struct poster *poster, int board)
     say(poster->fd, request.data, request.size);
 }
 
+/* The poster's buffers end with a NUL, too. */
+static size_t http_answers(struct poster *it, const char *data, size_t have)
+{
+    const char *end = strstr(data, "\r\n\r\n"), *length = strcasestr(data, "content-length:");
+    size_t whole = end ? (size_t)(end + 4 - data) + (length ? atoi(length + 15) : 0) : 0;
+    if (!whole || have < whole)
+        return 0;
+    if (strncmp(data, "HTTP/1.1 2", 10))
+        fail("a post was answered by %.12s", data);
+    it->is_answered = 1;
+    return whole;
+}
+
+static size_t nats_answers(struct poster *it, const char *data, size_t have)
+{
+    size_t length = nats_line(data, have);
+    if (!length)
+        return 0;
+    if (starts(data, have, "PING\r\n"))
+        say(it->fd, NATS_PONG, strlen(NATS_PONG));
+    else if (starts(data, have, "+OK\r\n"))
+        it->is_answered = 1;
+    else if (!starts(data, have, "INFO "))
+        fail("a post was answered by %.4s", data);
+    return length;
+}
+
+static size_t mqtt_answers(struct poster *it, const char *data, size_t have)
+{
+    size_t length, head = mqtt_packet(data, have, &length);
+    if (!head)
+        return 0;
+    int type = (unsigned char)data[0];
+    if ((type != CONNACK && type != PUBACK) || length != 2 || (type == CONNACK && data[3]))
+        fail("a post was answered by a packet that begins with %02x", type);
+    it->is_answered = 1;
+    return head + length;
+}
+
 static void answered(struct poster *it)
 {
+    size_t used = 0, taken;
     ssize_t got = recv(it->fd, it->buffer + it->size, sizeof it->buffer - 1 - it->size, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return;
@@ -537,13 +708,10 @@ static void answered(struct poster *it)
         fail("the server ended a connection of the poster");
     it->size += got;
     it->buffer[it->size] = 0;
-    char *end = strstr(it->buffer, "\r\n\r\n"), *length = strcasestr(it->buffer, "content-length:");
-    if (!end || it->size < (size_t)(end + 4 - it->buffer) + (length ? atoi(length + 15) : 0))
-        return;
-    if (strncmp(it->buffer, "HTTP/1.1 2", 10))
-        fail("a post was answered by %.12s", it->buffer);
-    it->size = 0;
-    it->is_answered = 1;
+    while (used < it->size && (taken = take_answer(it, it->buffer + used, it->size - used)))
+        used += taken;
+    it->size -= used;
+    memmove(it->buffer, it->buffer + used, it->size);
 }
 
 static int is_everywhere(const struct poster *it)
@@ -608,6 +776,22 @@ static void open_all(const char *path, int at_a_time, int is_plain)
         /* In step: the first that is not open yet holds back those after it by at most at_a_time. */
         while (opened < begun && connections[opened].state == OPEN)
             opened++;
+    }
+}
+
+/* A poster of another server says at once what must come before its posts. The answer is as that to a post. */
+static void open_posters(void)
+{
+    for (int i = 0; i < poster_count; i++) {
+        struct poster *it = &posters[i];
+        it->fd = dial(private);
+        it->board = i;
+        it->is_answered = !poster_opening.size;
+        watch(it->fd, size + i);
+        if (poster_opening.size)
+            say(it->fd, poster_opening.data, poster_opening.size);
+        while (!it->is_answered)
+            poll_for(1000);
     }
 }
 
@@ -794,6 +978,15 @@ static char *line(void)
     return text;
 }
 
+/* The protocol, a post, and the opening of a poster if there is one. */
+static void read_request(char *text)
+{
+    const char *protocol = strsep(&text, " ");
+    take_answer = !strcmp(protocol, NATS) ? nats_answers : !strcmp(protocol, MQTT) ? mqtt_answers : http_answers;
+    request = from_hex(text ? strsep(&text, " ") : "");
+    poster_opening = from_hex(text ? text : "");
+}
+
 int main(int count, char **arguments)
 {
     static char path[128];
@@ -810,7 +1003,7 @@ int main(int count, char **arguments)
     if (sscanf(line(), "%d %d %127s %d %d %d %d %d %d %d %lf %lf %zu %zu", &public, &private, path, &size, &board_count,
                &poster_count, &at_a_time, &is_plain, &is_tls, &rate, &warm, &seconds, &room_at, &order_at) != 14)
         fail("the first line of the plan is not understood");
-    request = from_hex(line());
+    read_request(line());
     if (room_at + ROOM_DIGITS > request.size || order_at + DIGITS > request.size || poster_count > POSTERS ||
         poster_count > board_count || size > MOST)
         fail("the plan cannot be followed");
@@ -828,6 +1021,7 @@ int main(int count, char **arguments)
         snprintf(it->protocol, sizeof it->protocol, "%s", strsep(&next, " "));
         it->is_page = !strcmp(it->protocol, SOCKETIO) || !strcmp(it->protocol, POLLING);
         it->opcode = it->is_page || !strcmp(it->protocol, "wamp.2.json") ? TEXT : BINARY;
+        it->unwrap = !strcmp(it->protocol, NATS) ? nats : !strcmp(it->protocol, MQTT) ? mqtt : NULL;
         for (int j = 0; j < 3 && next; j++)
             it->say[j] = from_hex(strsep(&next, " "));
     }
@@ -837,12 +1031,7 @@ int main(int count, char **arguments)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     double begun = now();
     open_all(path, at_a_time, is_plain);
-    for (int i = 0; i < poster_count; i++) {
-        posters[i].fd = dial(private);
-        posters[i].board = i;
-        posters[i].is_answered = 1;
-        watch(posters[i].fd, size + i);
-    }
+    open_posters();
     printf("{\"seconds\": %.6f}\n", now() - begun);
     line();
 

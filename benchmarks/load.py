@@ -1,7 +1,7 @@
 """Runs load.c: its input and its results.
 
-It reads from stdin one line of numbers (``Plan.head``), the post in hexadecimal, and a line for each
-browser (``Browser.line``). Then it runs its phases: plan, open, warm, measure. It ends each phase with a
+It reads from stdin one line of numbers (``Plan.head``), one for the post (``Request.line``), and a line for
+each browser (``Browser.line``). Then it runs its phases: plan, open, warm, measure. It ends each phase with a
 line of JSON and waits for a line, so that the server's CPU can be read while nothing happens.
 """
 
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
-from router import FRAME_BYTES, ROOT, Browser, Failed, Request, Router, request, tuleaprt
+from brokers import Broker
+from router import FRAME_BYTES, ROOT, Browser, Failed, Request, Router, tuleaprt
 from server import cpu_seconds, machine_seconds, pin, resident_kib
 
 AT_A_TIME = 32
@@ -141,13 +142,13 @@ class Talk:
 
 
 class Started(Protocol):
-    """A running router."""
+    """A running router, or another server."""
 
     @property
     def pid(self) -> int: ...
 
     @property
-    def router(self) -> Router: ...
+    def router(self) -> Router | Broker: ...
 
 
 Start = Callable[[int | None, bool, bool], AbstractContextManager[Started]]
@@ -162,17 +163,20 @@ class Bench:
         self._cores = cores
         self._start = start
 
+    def of(self, start: Start) -> "Bench":
+        """The same with another server."""
+        return Bench(self._program, self._cores, start)
+
     def server(self, plan: Plan) -> Result:
         with self._start(self._cores[0], plan.tls, plan.journal) as server:
-            door, publisher = server.router.websocket, server.router.publisher
-            lines = [it.line(number, door) for number, it in enumerate(plan.browsers)]
-            post = request(publisher, plan.event_bytes)
-            head = plan.head((door.port, publisher.port), door.path, post, plain=False)
-            return self._measure(plan, server.pid, head, post, lines)
+            router = server.router
+            post = router.post(plan.event_bytes)
+            head = plan.head(router.ports, router.path, post, plain=False)
+            return self._measure(plan, server.pid, head, post, router.lines(plan.browsers))
 
     def yard(self, plan: Plan) -> Result:
         """The same load with a loop of send() in C, with as little around it as possible."""
-        post = request(tuleaprt((0, 0), "").publisher, plan.event_bytes)
+        post = tuleaprt((0, 0), "").post(plan.event_bytes)
         sizes = map(str, (plan.event_bytes, len(post.text), post.board_at, post.order_at))
         with Talk([self._program, "yard", *sizes], self._cores[0]) as yard:
             port = yard.hear()["port"]
@@ -181,7 +185,7 @@ class Bench:
 
     def _measure(self, plan: Plan, pid: int, head: str, post: Request, lines: Sequence[str]) -> Result:
         with Talk([self._program], self._cores[1]) as load:
-            load.say("\n".join((head, post.text.hex(), *lines)))
+            load.say("\n".join((head, post.line(), *lines)))
             load.hear()
             before, kib = cpu_seconds(pid), resident_kib(pid)
             load.say("open")

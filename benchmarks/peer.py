@@ -1,4 +1,4 @@
-"""A router that a file describes, started for one load on a core of its own, as tuleaprt is."""
+"""A router that a file describes, or another server, started for one load on a core of its own."""
 
 import os
 import signal
@@ -8,8 +8,9 @@ import tempfile
 import time
 from typing import Self
 
+from brokers import Broker
 from router import Failed, Router
-from server import START_SECONDS, STOP_SECONDS, pin
+from server import START_SECONDS, STOP_SECONDS, on_core
 
 LAST_BYTES = 2000
 
@@ -17,30 +18,30 @@ LAST_BYTES = 2000
 class Peer:
     """A context: the peer's command, with both ports open."""
 
-    def __init__(self, router: Router, core: int | None) -> None:
+    def __init__(self, router: Router | Broker, core: int | None) -> None:
         self.router = router
         self._core = core
 
     def __enter__(self) -> Self:
-        if _is_open(self.router.websocket.port):
-            raise Failed(f"{self.router.name}: its port {self.router.websocket.port} is open already")
+        if _is_open(self.router.ports[0]):
+            raise Failed(f"{self.router.name}: its port {self.router.ports[0]} is open already")
         self._output = tempfile.TemporaryFile()
         try:
-            self._process = subprocess.Popen(
-                self.router.command,
-                env=os.environ | self.router.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=subprocess.STDOUT,
-                # Its children are ended with it.
-                start_new_session=True,
-            )
+            # Threads and children inherit the core, and a runtime counts its cores when it starts.
+            with on_core(self._core):
+                self._process = subprocess.Popen(
+                    self.router.command,
+                    env=os.environ | self.router.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output,
+                    stderr=subprocess.STDOUT,
+                    # Its children are ended with it.
+                    start_new_session=True,
+                )
         except OSError:
             self._output.close()
             raise
         try:
-            # Before it has children, which inherit the core.
-            pin(self.pid, self._core)
             self._wait_until_ready()
         except BaseException:
             self._stop()
@@ -58,7 +59,7 @@ class Peer:
 
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + START_SECONDS
-        ports = (self.router.websocket.port, self.router.publisher.port)
+        ports = self.router.ports
         while not all(_is_open(it) for it in ports):
             if self._process.poll() is not None or time.monotonic() > until:
                 raise Failed(f"{self.router.name} does not listen on {ports}:\n{self._last()}")

@@ -89,22 +89,21 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     headers: dict[str, str] = {}
 
 
-class Router(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``command`` starts the router in the foreground with everything that it needs."""
-
-    name: str
-    websocket: Door
-    publisher: Publisher
-    command: list[str] = []
-    environment: dict[str, str] = {}
-
-
 class Request(NamedTuple):
-    """A post, and the places of the numbers of the board and of the post in it."""
+    """A post, and the places of the numbers of the board and of the post in it.
+
+    ``opening`` comes before the first post on a connection.
+    """
 
     text: bytes
     board_at: int
     order_at: int
+    protocol: str = "http"
+    opening: bytes = b""
+
+    def line(self) -> str:
+        """The line for load.c."""
+        return " ".join((self.protocol, self.text.hex(), self.opening.hex())).rstrip()
 
 
 class Browser(NamedTuple):
@@ -126,6 +125,32 @@ class Browser(NamedTuple):
             opening = door.opening(number, self.board, self.groups)
             messages = [b"" if it is None else write(it) for it in opening]
         return " ".join((str(self.board), self.protocol, *(it.hex() for it in messages)))
+
+
+class Router(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``command`` starts the router in the foreground with everything that it needs."""
+
+    name: str
+    websocket: Door
+    publisher: Publisher
+    command: list[str] = []
+    environment: dict[str, str] = {}
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Those for browsers and for posts."""
+        return self.websocket.port, self.publisher.port
+
+    @property
+    def path(self) -> str:
+        return self.websocket.path
+
+    def lines(self, browsers: Sequence[Browser]) -> list[str]:
+        """The lines of the browsers for load.c."""
+        return [it.line(number, self.websocket) for number, it in enumerate(browsers)]
+
+    def post(self, event_bytes: int) -> Request:
+        return request(self.publisher, event_bytes)
 
 
 def described(path: Path) -> Router:
@@ -165,14 +190,22 @@ def data(frame_bytes: int) -> str:
     cards = found["ordered_destination_column_items_ids"]
 
     def missing() -> int:
-        event = [EVENT, 1, 2**53, {}, [], {"cmd": body["cmd"], "data": found}]
-        return frame_bytes - (4 if frame_bytes < 0x10000 else 10) - len(msgspec.json.encode(event))
+        return frame_bytes - (4 if frame_bytes < 0x10000 else 10) - len(_event(body["cmd"], found))
 
     while (left := missing()) > 0:
         # No number of a card is longer than the last one's.
         most = len(str(cards[-1] + left)) + 1
         cards.extend(range(cards[-1] + 1, cards[-1] + 1 + (left // most or 1)))
     return msgspec.json.encode(found).decode()
+
+
+def event(frame_bytes: int) -> bytes:
+    """tuleaprt's event with these data, as other servers deliver it."""
+    return _event(json.loads(SAMPLE.read_bytes())["cmd"], json.loads(data(frame_bytes)))
+
+
+def _event(command: str, found: dict[str, Any]) -> bytes:
+    return msgspec.json.encode([EVENT, 1, 2**53, {}, [], {"cmd": command, "data": found}])
 
 
 def request(publisher: Publisher, frame_bytes: int) -> Request:

@@ -4,12 +4,15 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Self
 
 from router import ROOT, Failed, Router, tuleaprt
@@ -57,6 +60,34 @@ def pin(pid: int, core: int | None) -> None:
     """Pin the process to a core; None: do not."""
     if core is not None:
         os.sched_setaffinity(pid, {core})
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Processes that are started meanwhile are pinned to the core with all of their threads."""
+    before = os.sched_getaffinity(0)
+    pin(0, core)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def free_ports(random: Random) -> tuple[int, int]:
+    """Two ports that no client uses for itself while the server is down."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(10_000, first), 100):
+        with socket.socket() as it:
+            it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                it.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == 2:
+            return found[0], found[1]
+    raise Failed(f"no two ports below {first} are free")
 
 
 class Server:

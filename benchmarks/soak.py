@@ -13,7 +13,6 @@ import os
 import resource
 import secrets
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -27,7 +26,7 @@ from crowd import Crowd
 from expected import World
 from poster import Poster
 from router import ROOT, Failed
-from server import Server, resident_kib
+from server import Server, free_ports, resident_kib
 from summary import Sample, summary
 
 POSTS_PER_SECOND = 20
@@ -224,23 +223,6 @@ class Soak:
 
     def _say(self, text: str) -> None:
         print(f"  {text} …", file=sys.stderr)
-
-
-def free_ports(random: Random) -> tuple[int, int]:
-    """Two ports that no client uses for itself while the server is down."""
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    found: list[int] = []
-    for port in random.sample(range(10_000, first), 100):
-        with socket.socket() as it:
-            it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                it.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == 2:
-            return found[0], found[1]
-    raise Failed(f"no two ports below {first} are free")
 
 
 def arguments() -> Plan:

@@ -12,7 +12,10 @@ UPGRADED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
-TEXT, PONG = 0x81, 0x8A
+UPGRADED_TO_MQTT = UPGRADED[:-2] + b"Sec-WebSocket-Protocol: mqtt\r\n\r\n"
+TEXT, BINARY, PONG = 0x81, 0x82, 0x8A
+FIRST, MIDDLE, LAST, PIECE = 0x02, 0x00, 0x80, 40
+"""Frames of one message, and the number of bytes in each."""
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -131,5 +134,44 @@ class MisbehavingToPage(Misbehaving):
         def send(orders: Sequence[int]) -> None:
             for order in orders:
                 upgraded.sendall(frame(TEXT, b'42["n=%010d"]' % order))
+
+        return send
+
+
+def in_pieces(payload: bytes) -> bytes:
+    """A binary message in frames that end anywhere."""
+    pieces = [payload[at : at + PIECE] for at in range(0, len(payload), PIECE)]
+    opcodes = [FIRST, *[MIDDLE] * (len(pieces) - 1)]
+    return b"".join(map(frame, opcodes, pieces)) + frame(LAST, b"")
+
+
+class MisbehavingToNats(Misbehaving):
+    """The subscriber speaks NATS."""
+
+    def opened(self, browser: socket.socket) -> Send:
+        browser.recv(4096)
+        browser.sendall(UPGRADED + frame(BINARY, b"INFO {}\r\nPING\r\nINFO {}\r\n"))
+        browser.recv(4096)
+        browser.sendall(frame(BINARY, b"PONG\r\n"))
+
+        def send(orders: Sequence[int]) -> None:
+            browser.sendall(in_pieces(b"".join(b"MSG b 1 12\r\nn=%010d\r\n" % order for order in orders)))
+
+        return send
+
+
+class MisbehavingToMqtt(Misbehaving):
+    """The subscriber speaks MQTT."""
+
+    def opened(self, browser: socket.socket) -> Send:
+        browser.recv(4096)
+        browser.sendall(UPGRADED_TO_MQTT)
+        browser.recv(4096)
+        browser.sendall(frame(BINARY, b"\x20\x02\0\0"))
+        browser.recv(4096)
+        browser.sendall(frame(BINARY, b"\x90\x03\0\x01\0"))
+
+        def send(orders: Sequence[int]) -> None:
+            browser.sendall(in_pieces(b"".join(b"\x30\x0f\0\x01bn=%010d" % order for order in orders)))
 
         return send

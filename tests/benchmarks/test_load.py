@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 from certificate import self_signed
 from load import Bench, Plan, Start, Started, Talk
-from router import CBOR, FRAME_BYTES, MSGPACK, POLLING, SOCKETIO, Browser, Failed, request, tuleaprt
+from router import CBOR, FRAME_BYTES, JSON, MSGPACK, POLLING, SOCKETIO, Browser, Failed, request, tuleaprt
 from server import Server, cpu_seconds
 
-from tests.benchmarks.misbehaving import Misbehaving, MisbehavingToPage, MisbehavingToPoller
+from tests.benchmarks.misbehaving import (
+    Misbehaving,
+    MisbehavingToMqtt,
+    MisbehavingToNats,
+    MisbehavingToPage,
+    MisbehavingToPoller,
+)
 
 ROUTER = tuleaprt((0, 0), "k" * 64)
 PLAN = Plan(
@@ -29,7 +35,15 @@ PAGES = Plan(
     warm=0.1,
     seconds=0.3,
 )
-SUBSCRIBERS = {"wamp.2.json": Misbehaving, SOCKETIO: MisbehavingToPage, POLLING: MisbehavingToPoller}
+SUBSCRIBERS = {
+    JSON: Misbehaving,
+    SOCKETIO: MisbehavingToPage,
+    POLLING: MisbehavingToPoller,
+    "nats": MisbehavingToNats,
+    "mqtt": MisbehavingToMqtt,
+}
+OF_BROKERS = {"nats": "0 nats   00", "mqtt": "0 mqtt 00  00"}
+"""Lines of subscribers whose messages the misbehaving server does not read."""
 PACED = Plan(browsers=[Browser()], rate=20, warm=0, seconds=0.5)
 
 
@@ -94,9 +108,9 @@ def outcome(program: Path, protocol: str, delivers: Callable[[int], Sequence[int
     """How many deliveries there were."""
     post = request(ROUTER.publisher, FRAME_BYTES)
     with SUBSCRIBERS[protocol](len(post.text), delivers) as server, Talk([program], None) as load:
-        head = PACED.head((server.port, server.port), "/", post, plain=protocol not in (SOCKETIO, POLLING))
-        line = Browser(protocol=protocol).line(0, ROUTER.websocket)
-        load.say("\n".join((head, post.text.hex(), line)))
+        head = PACED.head((server.port, server.port), "/", post, plain=protocol == JSON)
+        line = OF_BROKERS.get(protocol) or Browser(protocol=protocol).line(0, ROUTER.websocket)
+        load.say("\n".join((head, post.line(), line)))
         for phase in ("open", "warm", "measure"):
             load.hear()
             load.say(phase)
