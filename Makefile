@@ -6,6 +6,7 @@
 # make watch   watch a board of the running server: TOPIC=…  URL=…
 # make post    post to the running server what Tuleap posts when a card is created: FILE=…  URL=…
 # make bench   measure CPU, latency and memory: FULL=1 for medians of three and a plot, PEER=… for another router,
+#              PEERS="nats mosquitto uws" for those beside tuleaprt that are installed; uws needs UWS=FILE, as PEER=;
 #              JOURNAL=all for posts with each journal and for several servers
 # make soak    ten minutes under load with restarts, every delivery checked: SOAK='--seconds 60 --seed 7'; NODES=3 for three
 #              servers on one Redis that are killed all the time: SOAK='SOAK_SECONDS=60 SOAK_SEED=7'
@@ -66,7 +67,7 @@ fuzz: .venv/test
 
 bench: $(if $(FULL),.venv/bench,.venv/run) $(if $(JOURNAL),.venv/redis)
 	@.ci/require bench
-	$(BIN)/python $(if $(JOURNAL),benchmarks/journals.py "$(JOURNAL)" $(BENCH),benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(BENCH))
+	$(BIN)/python $(if $(JOURNAL),benchmarks/journals.py "$(JOURNAL)" $(BENCH),benchmarks/bench.py $(if $(FULL),--full) $(if $(PEER),--peer $(PEER)) $(if $(PEERS),--peers "$(PEERS)") $(BENCH))
 
 soak: $(if $(NODES),.venv/test,.venv/run)
 	$(if $(NODES),SOAK_SECONDS=600 SOAK_BROWSERS=200 $(SOAK) $(BIN)/pytest --quiet -s tests/end_to_end/test_cluster.py -k killed,$(BIN)/python benchmarks/soak.py $(SOAK))

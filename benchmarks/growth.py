@@ -51,7 +51,7 @@ def grow(bench: Bench, seconds: float, *, is_peer: bool) -> Iterator[Series]:
         Failed: the limit of open files is too low for the smallest crowd.
     """
     per_delivery, per_post = "CPU per delivery", "CPU per post"
-    points = [_of_crowd(bench, it, seconds) for it in _that_fit(SUBSCRIBERS)]
+    points = [_of_crowd(bench, it, seconds) for it in that_fit(SUBSCRIBERS)]
     yield Series("subscribers", "Subscribers on one board", per_delivery, points)
     points = [_of_boards(bench, it, seconds) for it in BOARDS]
     yield Series("boards", "Boards with 5 subscribers each", per_post, points)
@@ -62,7 +62,7 @@ def grow(bench: Bench, seconds: float, *, is_peer: bool) -> Iterator[Series]:
         yield Series("groups", "Sets of groups among 1,000 subscribers", per_delivery, points)
 
 
-def _that_fit(counts: tuple[int, ...]) -> list[int]:
+def that_fit(counts: tuple[int, ...]) -> list[int]:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     fit = [it for it in counts if files == resource.RLIM_INFINITY or it + SPARE_FILES <= files]
     if not fit:
