@@ -56,6 +56,7 @@ CHECKED = {
     r"rm -f .*",
     r"nginx -T \| grep tuleaprt",
 }
+OTHER_UNITS = {f"{it}.service" for it in ("nginx", "tuleap-realtime", "nats-server", "mosquitto")}
 NOT_COMMANDS = r"tuleaprt (does not start:|is ready|0\.1\.0|COMMAND --help)|twistd ─.*|ExecStart=.*"
 ALL = sorted({command for page in PAGES for command in commands(page)} - {""})
 COMMANDS = [it for it in ALL if not re.fullmatch(NOT_COMMANDS, it)]
@@ -94,7 +95,7 @@ def test_what_systemctl_is_asked_for_is_there(command: str) -> None:
         assert verb in verbs()
         for unit in units:
             name = re.sub(r"@\d", "@", unit if "." in unit else f"{unit}.service")
-            assert name in known or name in ("nginx.service", "tuleap-realtime.service"), unit
+            assert name in known or name in OTHER_UNITS, unit
 
 
 def test_pages_have_one_purpose_and_the_index_has_all() -> None:
