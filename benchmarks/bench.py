@@ -23,11 +23,11 @@ from comparison import Comparison, compare
 from comparison import table as comparison_table
 from conditions import machine, notes
 from figures import Results, medians, table, without_goals
-from growth import Series, grow
+from growth import Series, grow, that_fit
 from load import Bench, Start, Started, build
 from others import NAMES, Other, names, present
 from peer import Peer
-from plans import ORDER, OURS, run
+from plans import LARGEST, ORDER, OURS, run
 from router import FRAME_BYTES, ROOT, Failed, Router, described
 from server import Server, pin
 
@@ -90,6 +90,11 @@ def own_cores() -> Cores:
     return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
 
 
+def fits() -> bool:
+    """Whether the limit of open files allows the largest crowd."""
+    return int(LARGEST) in that_fit((1, int(LARGEST)))
+
+
 class Found(NamedTuple):
     passes: list[Results]
     growth: list[Series]
@@ -100,7 +105,7 @@ def measure(given: argparse.Namespace, peer: Router | None, folder: Path, cores:
     # A file that describes no server is known before anything is measured.
     others = installed(given.peers, folder)
     bench = Bench(build(folder), cores, starter(peer, folder))
-    order = [it for it in ORDER if not peer or it not in OURS]
+    order = [it for it in ORDER if (not peer or it not in OURS) and (not it.endswith(LARGEST) or fits())]
     passes, growth = [], []
     for number in range(3 if given.full else 1):
         print(f"pass {number + 1}", file=sys.stderr)

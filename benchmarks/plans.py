@@ -11,10 +11,14 @@ from router import CBOR, GROUPS, JSON, MSGPACK, POLLING, SOCKETIO, Browser
 PACE_LENGTH = 2.5
 """How much longer a load with a fixed rate takes: a p99 needs many posts."""
 
+LARGEST = "10000"
+"""It is left out where the limit of open files is too low for it."""
+
 # Loads that are compared stand next to each other, because the speed of a machine changes within minutes.
 ORDER = (
     *("yard 1000", "1000", "pages 1000", "tls", "serializers", "groups", "pages 1000", "1000", "yard 1000"),
     *("yard 5000", "pages 5000", "5000", "pages 5000", "yard 5000", "boards", "yard boards"),
+    *(f"yard {LARGEST}", LARGEST, f"yard {LARGEST}"),
     *(
         "nobody journal",
         "nobody",
@@ -51,6 +55,7 @@ def plans(seconds: float) -> dict[str, Plan]:
         "serializers": Plan(browsers=[Browser(protocol=it) for it in protocols], seconds=seconds),
         "groups": Plan(browsers=crowd_in_groups(1000, 1000), seconds=seconds),
         "5000": Plan(browsers=crowd(5000), seconds=seconds),
+        LARGEST: Plan(browsers=crowd(int(LARGEST)), seconds=seconds),
         "boards": Plan(browsers=crowd_on_boards(1000), boards=1000, posters=8, seconds=seconds),
         "nobody": Plan(browsers=[], boards=8, posters=POSTERS, seconds=seconds),
         "nobody journal": Plan(browsers=[], boards=8, posters=POSTERS, journal=True, seconds=seconds),

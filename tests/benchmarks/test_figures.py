@@ -51,13 +51,17 @@ def test_the_table_has_ratios_to_what_was_measured_beside() -> None:
     assert found["cpu_1000"].yard == pytest.approx(5)
     assert found["ratio_1000"].value == pytest.approx(2)
     assert found["ratio_tls"].value == found["ratio_groups"].value == pytest.approx(1)
-    assert found["ratio_tls"].goal == ""
+    assert (found["ratio_tls"].goal, found["ratio_groups"].goal) == ("≤ 3", "≤ 1.10")
+    assert found["ratio_10000"].value == pytest.approx(2)
     assert found["cpu_open"].value == pytest.approx(400)
     assert found["memory"].value == pytest.approx(8)
     assert found["last_p99"].value == pytest.approx(21)
     assert found["last_p99"].mark == "✗"
-    # 4,000 of 23,500 of what the yardstick does by each second of its CPU.
-    assert found["posts_cpu"].at_least == pytest.approx(200 * 4000 / 23_500)
+    assert found["ratio_posts"].value == pytest.approx(0.5)
+    # 10,000 µs for a post and 400 for a handshake, where a delivery in C takes 5.
+    assert found["ratio_post"].value == pytest.approx(2000)
+    assert found["ratio_open"].value == pytest.approx(80)
+    assert (found["ratio_post"].mark, found["ratio_open"].mark) == ("✗", "✓")
 
 
 def test_the_journal_in_a_file_is_compared_with_memory_in_the_same_pass() -> None:
@@ -102,7 +106,7 @@ def test_of_three_passes_the_medians_count_line_by_line() -> None:
 def test_the_table_is_for_people() -> None:
     lines = table(medians([results()])).splitlines()
     assert "  ratio to send() in C" in lines[2]
-    assert lines[2].split()[-4:] == ["2", "≤", "1.25", "✗"]
+    assert lines[2].split()[-4:] == ["2", "≤", "1.10", "✗"]
     assert len({line.rindex("µs") for line in lines if "µs" in line}) == 1
 
 
