@@ -4,6 +4,9 @@ import os
 
 from setuptools import Extension, setup
 
+# The linker's options of the Python that builds may name its own folder, where no other machine has anything.
+os.environ.setdefault("LDSHARED", f"{os.environ.get('CC', 'cc')} -shared -s")
+
 SENDING = Extension(
     "tuleaprt.transport._sending",
     ["tuleaprt/transport/_sending.c"],

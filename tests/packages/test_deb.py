@@ -63,7 +63,11 @@ async def test_an_installed_package_serves(machine: Machine, deb: Path) -> None:
     check_commands(machine)
     await check_service(machine)
     conffiles = machine.run("dpkg-query", "--show", "--showformat=${Conffiles}", "tuleaprt")
-    assert {it.split()[0].removeprefix("/") for it in conffiles.strip().splitlines()} == CONFFILES
+    assert {it.split()[0].removeprefix("/") for it in conffiles.strip().splitlines()} == {
+        *CONFFILES,
+        # Debian wants each file of /etc in the list.
+        "etc/tuleaprt/tuleaprt.schema.json",
+    }
 
 
 def test_an_upgrade_keeps_what_the_administrator_has_changed(

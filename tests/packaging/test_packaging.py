@@ -72,6 +72,8 @@ def test_the_wheel_holds_the_server_and_its_plugin_and_nothing_else(wheel: Path)
 
 def test_one_wheel_is_for_all_versions_of_python(wheel: Path) -> None:
     assert "-cp311-abi3-linux_" in wheel.name
+    compiled = zipfile.ZipFile(wheel).read("tuleaprt/transport/_sending.abi3.so")
+    assert sys.base_prefix.encode() not in compiled
 
 
 @pytest.mark.parametrize(
