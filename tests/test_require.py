@@ -70,7 +70,7 @@ def test_a_system_that_has_all_is_asked_for_nothing(system: Path, what: str) -> 
 @pytest.mark.parametrize(
     ("name", "package"),
     [
-        ("python3", "python3-venv"),
+        ("python3", "python3-venv python3-dev"),
         ("node", "nodejs"),
         ("npm", "npm"),
         ("curl", "curl"),
@@ -97,6 +97,15 @@ def test_a_compiler_without_the_headers_of_openssl_is_not_enough(system: Path) -
     stub(system / "cc", "read line; case $line in *openssl*) exit 1; esac")
     for what in ("test", "bench"):
         assert require(system, what).stderr.endswith("apt-get install libssl-dev\n")
+
+
+@pytest.mark.parametrize("what", ["test", "deb", "rpm", "packages"])
+def test_a_python_without_headers_is_not_enough_for_the_extension(system: Path, what: str) -> None:
+    stub(system / "python3", "case $2 in *sysconfig*) echo /nowhere;; esac")
+    for name in ("dpkg-deb", "rpmbuild", "debootstrap", "lintian", "objdump"):
+        stub(system / name, "exit 0")
+    assert require(system, what).stderr.endswith("apt-get install python3-dev\n")
+    assert require(system, "run").returncode == 0
 
 
 def test_the_server_needs_no_node(system: Path) -> None:

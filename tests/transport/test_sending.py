@@ -135,12 +135,28 @@ def test_what_is_no_batch_is_refused() -> None:
     send_all = in_c()
     accepted, client = connected()
     try:
-        for sockets, frames in (([accepted], []), ([accepted], ["text"]), ([object()], [b"x"]), ((), ())):
+        for sockets, frames in (([accepted], []), ([accepted] * 2, [b"x", "text"]), ((), ())):
             with pytest.raises(TypeError):
                 send_all(sockets, frames)  # type: ignore[arg-type]
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
     finally:
         accepted.close()
         client.close()
+
+
+class Faulty:
+    """What has no descriptor, and says so in a way of its own."""
+
+    def fileno(self) -> int:
+        raise ZeroDivisionError("injected")
+
+
+def test_a_fault_at_one_socket_costs_the_others_nothing(pairs: list[Pair]) -> None:
+    sockets = [pairs[0][0], Faulty(), object(), pairs[1][0]]
+    assert in_c()(sockets, [b"one", b"two", b"three", b"four"]) == [(1, 0), (2, 0)]
+    assert [pairs[0][1].recv(9), pairs[1][1].recv(9)] == [b"one", b"four"]
 
 
 def test_the_environment_chooses_python() -> None:

@@ -6,10 +6,10 @@ What is not found has the default. Nothing else is changed.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tuleaprt.cli.takeover import CONFIG, line
 from tuleaprt.configuration.loading import load
@@ -25,7 +25,10 @@ STDOUT = "-"
 PRIVATE_PORT = 2999
 PUBLIC_PORTS = range(2998, 2979, -1)
 """The default, and others if it is taken."""
-LOOPBACK = ("localhost", "127.0.0.1")
+TARGET = re.compile(r"http://(?:localhost|127\.0\.0\.1):([0-9]{1,5})/?")
+"""The value of ``proxy_pass`` that leads to a port of this server."""
+OWN = ("twistd", "systemd")
+"""The processes that listen for a server that is installed already."""
 
 Found = tuple[Finding, dict[tuple[str, str], Setting]]
 """What was found, and the options that follow from it."""
@@ -35,8 +38,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "init",
         help="write a configuration file for this machine",
-        description="Write a file with all options and their meanings. Tuleap's key, the ports and nginx are"
-        " looked for on this machine. An existing file is kept. The file is checked as check-config does.",
+        description="Write a file with all options and their meanings. The command looks for Tuleap's key,"
+        " the ports and nginx on this machine. An existing file is kept.",
     )
     parser.add_argument(
         "file", metavar="FILE", nargs="?", default=str(CONFIG), help=f"default: {CONFIG}; -: print it"
@@ -44,7 +47,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--key-file", type=Path, default=KEY, metavar="FILE", help=f"Tuleap's key (default: {KEY})"
     )
-    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file; the former one becomes FILE.bak"
+    )
     parser.set_defaults(command=init)
 
 
@@ -54,18 +59,20 @@ def init(arguments: argparse.Namespace) -> int:
         CommandFailed: the file exists, or cannot be written.
     """
     path = None if arguments.file == STDOUT else Path(arguments.file)
-    if path is not None and path.exists() and not arguments.force:
+    if path is not None and not path.name:
+        raise CommandFailed(f"{arguments.file!r} is not the name of a file")
+    if path is not None and os.path.lexists(path) and not arguments.force:
         raise CommandFailed(f"{path} exists; --force overwrites it")
     settings: dict[tuple[str, str], Setting] = {}
-    for finding, options in _look(arguments.key_file):
+    for finding, options in _look(arguments.key_file.absolute()):
         print(line(finding), file=sys.stderr)
         settings |= options
-    names_schema = path is not None and path.with_name(SCHEMA).exists()
+    names_schema = path is not None and os.path.lexists(path.with_name(SCHEMA))
     text = filled(shipped(), settings, names_schema=names_schema)
     if path is None:
         print(text, end="")
         return 0
-    _write(path, text, is_new=not arguments.force)
+    _write(path, text)
     print(f"wrote {path}")
     for finding in _check(path):
         print(line(finding), file=sys.stderr)
@@ -76,15 +83,18 @@ def _look(key: Path) -> Iterator[Found]:
     yield _key(key)
     dump = run(("nginx", "-T"))
     site = None if dump.status else nginx.site(dump.text)
+    private = PRIVATE_PORT
     if site is None:
         why = f"nginx -T: {last_line(dump)}" if dump.status else f"no site passes {nginx.LOCATION} on"
         yield Finding(Level.PROBLEM, "nginx", f"{why}; Tuleap's own port is {PRIVATE_PORT}"), {}
-        yield _private(PRIVATE_PORT)
-    else:
+    elif match := TARGET.fullmatch(site.target):
+        private = int(match[1])
         yield _nginx(site)
-        target = urlsplit(site.target)
-        yield _private(target.port or PRIVATE_PORT if target.hostname in LOOPBACK else PRIVATE_PORT)
-    yield _public()
+    else:
+        text = f"{site.url} passes {nginx.LOCATION} on to {site.target}, and not to http://127.0.0.1:PORT"
+        yield Finding(Level.PROBLEM, "nginx", text), {}
+    yield _private(private)
+    yield _public(private)
 
 
 def _key(path: Path) -> Found:
@@ -118,22 +128,35 @@ def _private(port: int) -> Found:
     return finding, {("listen", "private"): Setting(value, f"nginx passes Tuleap's pages to port {port}.")}
 
 
-def _public() -> Found:
-    port = next((it for it in PUBLIC_PORTS if listening(it) is None), PUBLIC_PORTS[0])
-    finding = Finding(Level.OK, "public", f"pages that speak WAMP connect to port {port}")
+def _public(private: int) -> Found:
+    port = next((it for it in PUBLIC_PORTS if it != private and _is_free(it)), PUBLIC_PORTS[0])
     if port == PUBLIC_PORTS[0]:
-        return finding, {}
-    reason = f"Port {PUBLIC_PORTS[0]} is taken; nginx must pass /tuleaprt/ws to this one."
-    return finding, {("listen", "public"): Setting([f"tcp:{port}:interface=127.0.0.1"], reason)}
+        return Finding(Level.OK, "public", f"pages that speak WAMP connect to port {port}"), {}
+    reason = f"Port {PUBLIC_PORTS[0]} is taken: write {port} instead of it in nginx's file tuleaprt.conf."
+    setting = Setting([f"tcp:{port}:interface=127.0.0.1"], reason)
+    return Finding(Level.PROBLEM, "public", reason), {("listen", "public"): setting}
 
 
-def _write(path: Path, text: str, *, is_new: bool) -> None:
+def _is_free(port: int) -> bool:
+    holder = listening(port)
+    return holder is None or holder.name in OWN
+
+
+def _write(path: Path, text: str) -> None:
+    """A former file becomes FILE.bak. Its owner and mode stay."""
+    new, former = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.bak")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x" if is_new else "w", encoding="utf-8") as file:
+        with new.open("x", encoding="utf-8") as file:
             file.write(text)
+        if path.exists():
+            known = path.stat()
+            new.chmod(known.st_mode)
+            os.chown(new, known.st_uid, known.st_gid)
+            path.replace(former)
+        new.replace(path)
     except OSError as error:
-        raise CommandFailed(f"{path}: {error.strerror}") from None
+        raise CommandFailed(f"{error.filename or path}: {error.strerror}") from None
 
 
 def _check(path: Path) -> Iterator[Finding]:
@@ -142,4 +165,4 @@ def _check(path: Path) -> Iterator[Finding]:
     except ConfigError as error:
         yield from (Finding(Level.PROBLEM, "configuration", it) for it in error.problems)
     else:
-        yield Finding(Level.OK, "configuration", "the server would start with it")
+        yield Finding(Level.OK, "configuration", "the file is valid")

@@ -11,63 +11,74 @@ blocks; so nothing can close a socket between two of them. */
 #include <errno.h>
 #include <sys/socket.h>
 
-/* The number of bytes that the socket has taken; -1: an exception is set. */
+/* How many bytes the socket has taken. Errors take nothing: the next write to the socket meets them again. */
 static Py_ssize_t
 send_one(PyObject *sock, PyObject *frame)
 {
-    char *bytes;
-    Py_ssize_t length, taken;
-    int descriptor;
-
-    if (PyBytes_AsStringAndSize(frame, &bytes, &length) < 0) {
-        return -1;
-    }
+    Py_ssize_t taken;
     /* It is asked for now, because the number of a closed socket may belong to another connection. */
-    descriptor = PyObject_AsFileDescriptor(sock);
+    int descriptor = PyObject_AsFileDescriptor(sock);
+
     if (descriptor < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
-            return -1;
-        }
-        PyErr_Clear(); /* It is closed. */
+        PyErr_Clear();
         return 0;
     }
     do {
-        taken = send(descriptor, bytes, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        taken = send(descriptor, PyBytes_AsString(frame), (size_t)PyBytes_Size(frame), MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (taken < 0 && errno == EINTR);
     return taken < 0 ? 0 : taken;
+}
+
+/* Whether these are a list of sockets, whatever they are, and a list of as many frames. */
+static int
+is_batch(PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2 || !PyList_Check(arguments[0]) || !PyList_Check(arguments[1])
+        || PyList_Size(arguments[0]) != PyList_Size(arguments[1])) {
+        return 0;
+    }
+    for (Py_ssize_t index = 0; index < PyList_Size(arguments[1]); index++) {
+        if (!PyBytes_Check(PyList_GetItem(arguments[1], index))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The entry (index, taken) in the list; -1: there is no memory. */
+static int
+append(PyObject *incomplete, Py_ssize_t index, Py_ssize_t taken)
+{
+    PyObject *entry = Py_BuildValue("(nn)", index, taken);
+    int status = entry == NULL ? -1 : PyList_Append(incomplete, entry);
+
+    Py_XDECREF(entry);
+    return status;
 }
 
 static PyObject *
 send_all(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *sockets, *frames, *incomplete;
-    Py_ssize_t index;
+    PyObject *incomplete;
 
-    if (count != 2 || !PyList_Check(arguments[0]) || !PyList_Check(arguments[1])
-        || PyList_Size(arguments[0]) != PyList_Size(arguments[1])) {
+    if (!is_batch(arguments, count)) {
         PyErr_SetString(PyExc_TypeError, "send_all() takes a list of sockets and a list of as many frames");
         return NULL;
     }
-    sockets = arguments[0];
-    frames = arguments[1];
     incomplete = PyList_New(0);
-    for (index = 0; incomplete != NULL && index < PyList_Size(frames); index++) {
+    for (Py_ssize_t index = 0; incomplete != NULL && index < PyList_Size(arguments[1]); index++) {
         /* PyList_GetItem() checks the index, should a fileno() written in Python shorten a list. */
-        PyObject *sock = Py_XNewRef(PyList_GetItem(sockets, index));
-        PyObject *frame = Py_XNewRef(PyList_GetItem(frames, index));
-        Py_ssize_t taken = sock == NULL || frame == NULL ? -1 : send_one(sock, frame);
+        PyObject *sock = Py_XNewRef(PyList_GetItem(arguments[0], index));
+        PyObject *frame = Py_XNewRef(PyList_GetItem(arguments[1], index));
+        int status = -1;
 
-        if (taken >= 0 && taken < PyBytes_Size(frame)) {
-            PyObject *entry = Py_BuildValue("(nn)", index, taken);
-
-            if (entry == NULL || PyList_Append(incomplete, entry) < 0) {
-                taken = -1;
-            }
-            Py_XDECREF(entry);
+        if (sock != NULL && frame != NULL) {
+            Py_ssize_t taken = send_one(sock, frame);
+            status = taken < PyBytes_Size(frame) ? append(incomplete, index, taken) : 0;
         }
         Py_XDECREF(sock);
         Py_XDECREF(frame);
-        if (taken < 0) {
+        if (status < 0) {
             Py_CLEAR(incomplete);
         }
     }

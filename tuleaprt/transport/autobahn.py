@@ -67,6 +67,7 @@ class ServerProtocol(adapter.WebSocketServerProtocol):
     is_open = is_closed = Unheard()
     transport: Any
     message_data: Any
+    current_frame_masker: Any
     send_queue: Any = ()
     """Autobahn's queue for chopped frames, which are not used."""
 
@@ -87,7 +88,8 @@ class ServerProtocol(adapter.WebSocketServerProtocol):
     def onMessageEnd(self) -> None:
         if not self.failedByMe:
             self.onMessage(b"".join(self.message_data), self.message_is_binary)
-        self.message_data = None
+        # Each frame gets a masker of its own, and the last one would stay.
+        self.message_data = self.current_frame_masker = None
 
     def _onOpen(self) -> None:
         """Called by Autobahn after the handshake. Keeps only the attributes that differ from the class."""

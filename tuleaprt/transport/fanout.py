@@ -12,7 +12,7 @@ queued before it are done, and while the outbound queues are too full (outbound.
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
-from itertools import count, islice
+from itertools import count
 from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -32,7 +32,7 @@ LONG_BYTES = 4_194_304
 """The most bytes that the quick lane puts into outbound queues at once."""
 
 BATCH_BYTES = 262_144
-"""About the most bytes that are sent before the fan-out looks again whether the outbound queues have room."""
+"""A batch has about so many bytes at most. Then the fan-out looks whether the outbound queues have room."""
 
 HOLD_SECONDS = 0.02
 """How long the long lane waits before it checks again whether the outbound queues have room."""
@@ -73,19 +73,22 @@ class Addressee(Protocol):
 
 
 class _Delivery:
-    """A dispatch that is being sent."""
+    """A dispatch that is being sent: to the receivers from ``at`` on, to at most ``at_once`` in a batch."""
 
-    __slots__ = ("at_once", "began", "dispatch", "is_long", "left", "number", "rest")
+    __slots__ = ("at", "at_once", "began", "dispatch", "is_long", "number")
 
     def __init__(self, number: int, dispatch: Dispatch, began: float) -> None:
         self.began = began
         self.number = number
         self.dispatch = dispatch
-        self.left = len(dispatch.receivers)
-        self.rest = iter(dispatch.receivers)
-        size = dispatch.publication.size
-        self.is_long = self.left > SLICE or self.left * size > LONG_BYTES
+        self.at = 0
+        count, size = len(dispatch.receivers), dispatch.publication.size
+        self.is_long = count > SLICE or count * size > LONG_BYTES
         self.at_once = max(1, BATCH_BYTES // max(1, size))
+
+    @property
+    def is_done(self) -> bool:
+        return self.at >= len(self.dispatch.receivers)
 
 
 class _Action:
@@ -237,7 +240,7 @@ class Fanout:
                 else:
                     self._sending = job
                     budget -= self._send(job, budget)
-                    if job.left:
+                    if not job.is_done:
                         lane.appendleft(job)
                         continue
             except Exception:
@@ -261,15 +264,16 @@ class Fanout:
         dispatch = job.dispatch
         self.publication = dispatch.publication.id
         served = sent = 0
-        answers = dispatch.answers(islice(job.rest, min(most, job.left, job.at_once)), now)
+        receivers = dispatch.receivers[job.at : job.at + min(most, job.at_once)]
+        answers = cast(Iterator[tuple[Addressee, Answer | None]], dispatch.answers(receivers, now))
         outbounds, sockets, frames = list[Receiver](), list[Any](), list[bytes]()
         try:
-            for session, answer in cast(Iterator[tuple[Addressee, Answer | None]], answers):
+            for session, answer in answers:
                 served += 1
                 if answer is None:
                     continue
                 outbound = session.outlet
-                frame = answer.frames.get(outbound.format) or event_frame(dispatch, answer, outbound.format)
+                frame = answer.frames.get(outbound.format) or self._frame(dispatch, answer, outbound)
                 socket = outbound.socket
                 if socket is not None and 0 < len(frame) <= outbound.longest_frame:
                     outbounds.append(outbound)
@@ -277,27 +281,39 @@ class Fanout:
                     frames.append(frame)
                 else:
                     sent += self._is_done(outbound, outbound.write, frame)
-        finally:
-            # Nothing else is written to these connections before this, so the order is kept.
-            sent += self._send_batch(outbounds, sockets, frames)
-        job.left -= served
+        except Exception:
+            # The event cannot be made for this receiver, and is made for the next ones.
+            self._faults.record("in the fan-out")
+            served += 1
+        # Nothing else is written to these connections before this, so the order is kept.
+        sent += self._send_batch(outbounds, sockets, frames)
+        job.at += served
         if dispatch.is_counted:
             self._metrics.delivered(sent, served - sent)
-            if not job.left:
+            if job.is_done:
                 self._metrics.fanned_out(self._clock.seconds() - job.began)
         return served
 
+    def _frame(self, dispatch: Dispatch, answer: Answer, outbound: Receiver) -> bytes:
+        """The event in the format of this connection; empty if it cannot be encoded."""
+        try:
+            return event_frame(dispatch, answer, outbound.format)
+        except Exception:
+            self._faults.record("encoding an event")
+            return b""
+
     def _send_batch(self, outbounds: list[Receiver], sockets: list[Any], frames: list[bytes]) -> int:
         """Send a frame to each, and return how many have it, in the socket or in their outbound queue."""
-        failed = 0
+        failed = set[int]()
         for index, taken in self._send_all(sockets, frames):
-            failed += not self._is_done(outbounds[index], outbounds[index].follow, frames[index][taken:])
+            if not self._is_done(outbounds[index], outbounds[index].follow, frames[index][taken:]):
+                failed.add(index)
         publication = self.publication
-        for outbound in outbounds:
+        for index, outbound in enumerate(outbounds):
             # A connection that was behind has been closed, without this event.
-            if outbound.is_open:
+            if outbound.is_open and index not in failed:
                 outbound.handed = publication
-        return len(outbounds) - failed
+        return len(outbounds) - len(failed)
 
     def _is_done(self, outbound: Receiver, write: Callable[[bytes], None], data: bytes) -> bool:
         """Write, and return whether it succeeds. A fault at one connection must not concern the others."""

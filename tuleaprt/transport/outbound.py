@@ -70,8 +70,9 @@ class Writer:
 
     def follow(self, rest: bytes) -> None:
         """Write what the socket has not taken. If it is broken, transport.write finds out."""
-        self.socket = None
-        self.wait(rest)
+        if self.is_open:
+            self.socket = None
+            self.wait(rest)
 
     def recheck(self) -> None:
         """The transport may hold buffered data: check before the next direct write."""
@@ -99,9 +100,11 @@ class Writer:
         else:
             self.queue(data)
 
-    def wait(self, data: bytes, transport: Any = None) -> None:
-        """Write to the buffer of the transport; of another one: what is for a layer below."""
-        (transport or self.transport).write(data)
+    def wait(self, data: bytes, tcp: Any = None) -> None:
+        """Write to the transport's buffer. With ``tcp``, write records that are already encrypted to the TCP
+        transport below TLS.
+        """
+        (tcp or self.transport).write(data)
 
     def queue(self, data: bytes) -> None:
         """Write behind the buffered data."""
@@ -261,8 +264,8 @@ class Outbound(Writer):
         else:
             self.wait(data)
 
-    def wait(self, data: bytes, transport: Any = None) -> None:
-        super().wait(data, transport)
+    def wait(self, data: bytes, tcp: Any = None) -> None:
+        super().wait(data, tcp)
         connections = self._connection.connections
         connections.backpressure.note(self, connections.clock.seconds())
 

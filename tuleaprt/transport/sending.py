@@ -38,6 +38,7 @@ def sender(environment: Mapping[str, str] = os.environ) -> tuple[SendAll, str]:
         return send_all, f"in Python ({SWITCH}=0)"
     try:
         from tuleaprt.transport._sending import send_all as compiled
-    except ImportError:
-        return send_all, "in Python (the extension was not built)"
+    except ImportError as error:
+        reason = "was not built" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded: {error}"
+        return send_all, f"in Python (the extension {reason})"
     return compiled, "in C"

@@ -40,7 +40,8 @@ def is_idle(transport: Any) -> bool:
         and not transport.disconnecting
         and not transport._lostTLSConnection
         and not transport._appSendBuffer
-        and not transport._aggregator._buffer
+        # The aggregator of a connection that is lost has none.
+        and not getattr(transport._aggregator, "_buffer", True)
     )
 
 
@@ -48,7 +49,8 @@ def send(transport: Any, data: bytes) -> tuple[bytes, bytes]:
     """Encrypt and send. The TCP transport must have nothing buffered, either.
 
     Returns what was not encrypted, for the TLS transport, and what was not sent of the records, for the TCP
-    transport. Errors are left to the transports, which find them again.
+    transport. An error is not reported here: the rest goes to the transport, whose own write meets the same
+    error.
     """
     connection = transport._tlsConnection
     encrypted = 0
