@@ -71,7 +71,9 @@ class Pages(Resource):
         elif path == "config":
             _finish(request, 200, substitute.addresses() | {"kanban": KANBAN, "campaign": CAMPAIGN})
         elif path == "counts":
-            _finish(request, 200, await substitute.poster.counts())
+            counts = await substitute.poster.counts()
+            no_answer = {"error": "the server does not answer GET /metrics"}
+            _finish(request, 503 if counts is None else 200, no_answer if counts is None else counts)
         elif path.startswith("posts/"):
             posted_at = await substitute.poster.when(path.removeprefix("posts/"))
             _finish(request, 200, {"posted_at": posted_at})

@@ -50,16 +50,16 @@ class Poster:
         body = json.dumps(results).encode()
         await self._ask("PUT", f"/campaigns/{campaign}/executions", body, Authorization=f"Bearer {operator}")
 
-    async def counts(self) -> dict[str, float]:
-        """The server's metrics, summed over their labels; empty if the server does not answer."""
+    async def counts(self) -> dict[str, float] | None:
+        """The server's metrics, summed over their labels; None if the server does not answer."""
         page = await self._ask("GET", "/metrics", None)
-        families = text_string_to_metric_families(page.decode()) if page else ()
-        names = ("deliveries_total", "filtered_total")
+        if page is None:
+            return None
+        families = text_string_to_metric_families(page.decode())
         samples = [sample for family in families for sample in family.samples]
         return {
             name: sum(it.value for it in samples if it.name == f"tuleaprt_{name}")
-            for name in names
-            if samples
+            for name in ("deliveries_total", "filtered_total")
         }
 
     async def _post(self, body: bytes) -> int | None:

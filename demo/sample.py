@@ -1,6 +1,6 @@
 """The first content of the substitute: one kanban and one campaign, of which each user sees another part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from demo.campaign import TRACKER, Campaign, Execution
@@ -60,14 +60,16 @@ _EXECUTIONS = (
 class Tuleap:
     """The state of the substitute: accounts, kanbans and campaigns."""
 
-    def __init__(self, more_cards: int = 0) -> None:
-        """``more_cards`` is the number of cards beside those of the sample."""
+    def __init__(self, more_cards: int = 0, *, is_empty: bool = False) -> None:
+        """``more_cards`` is the number of cards beside those of the sample. If it is empty, it has no cards
+        and no tests.
+        """
         self.directory = Directory()
         new_id = count(16000).__next__
-        self.kanban = _kanban(new_id, more_cards)
+        self.kanban = _kanban(new_id, () if is_empty else _CARDS, more_cards)
         self.campaign = Campaign(CAMPAIGN, "Release 1.0", self.directory.users, new_id)
         users = self.directory.users
-        for id, label, status, by, is_confidential, is_automated in _EXECUTIONS:
+        for id, label, status, by, is_confidential, is_automated in () if is_empty else _EXECUTIONS:
             self.campaign.executions[id] = Execution(
                 id=id,
                 label=label,
@@ -81,11 +83,15 @@ class Tuleap:
             )
 
 
-def _kanban(new_id: Callable[[], int], more_cards: int) -> Kanban:
+def _kanban(
+    new_id: Callable[[], int],
+    cards: Iterable[tuple[int, str, int | str, int, bool, str]],
+    more_cards: int,
+) -> Kanban:
     kanban = Kanban(KANBAN, "Guinea Pig", new_id)
     for id, label in ((TODO, "To do"), (DOING, "In progress"), (REVIEW, "Review")):
         kanban.columns.append(Column(id=id, label=label, limit=3 if id == DOING else None))
-    for id, label, column, submitter_id, is_confidential, color in _CARDS:
+    for id, label, column, submitter_id, is_confidential, color in cards:
         rights = Rights(submitter_id=submitter_id, artifact=CONFIDENTIAL if is_confidential else ())
         kanban.add(Card(id=id, label=label, rights=rights, color=color), column)
     places = (BACKLOG, TODO, DOING, REVIEW)

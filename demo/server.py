@@ -3,7 +3,7 @@
 It gives a token to every client. Therefore it has a key of its own, does not start beside a configured
 one, listens on a loopback address, and answers to no other host name.
 
-    python -m demo.server [--listen 127.0.0.1:8080] [--cards 200]
+    python -m demo.server [--listen 127.0.0.1:8080] [--cards 200] [--empty]
 
 It needs autobahn-js, socket.io-client and the client, and does not start without. It prints its address, and
 then waits for a line of JSON on its standard input: the addresses of the real-time server, and the key, as
@@ -65,11 +65,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A tiny Tuleap for the live page.")
     parser.add_argument("--listen", help="a loopback address; else port 8080, or another that is free")
     parser.add_argument("--cards", type=int, default=0, help="how many more cards the board has")
+    parser.add_argument("--empty", action="store_true", help="the board has no cards, the campaign no tests")
     arguments = parser.parse_args()
     from twisted.internet import reactor
 
     host, _, port = (arguments.listen or "127.0.0.1:8080").rpartition(":")
-    substitute = Substitute(reactor, arguments.cards)
+    substitute = Substitute(reactor, arguments.cards, is_empty=arguments.empty)
     try:
         check(os.environ, host)
         if not all(file.is_file() for file in LIBRARIES.values()):

@@ -40,8 +40,8 @@ def check(environment: Mapping[str, str], host: str) -> None:
 class Substitute:
     """The substitute, once it knows the real-time server."""
 
-    def __init__(self, reactor: Any, cards: int) -> None:
-        self.tuleap = Tuleap(cards)
+    def __init__(self, reactor: Any, cards: int, *, is_empty: bool = False) -> None:
+        self.tuleap = Tuleap(cards, is_empty=is_empty)
         self.public = ""
         self.poster: Poster | None = None
         self.api: Api | None = None

@@ -40,6 +40,8 @@ export function ask(title, fields, actions) {
 export const action = (text, act, properties = {}) =>
   h("button", { type: "button", ...properties, onclick: ({ target }) => (target.closest("dialog").close(), act()) }, text);
 
+export const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 export function notify(text) {
   const notice = document.getElementById("notice");
   notice.textContent = text;

@@ -1,10 +1,9 @@
 /** The list of events: time, command, subject, latency, publication. */
 
 import { find } from "./api.js";
-import { h } from "./dom.js";
+import { h, TIME } from "./dom.js";
 
 const KEPT = 50;
-const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** The subject of an event in a few words. */
 function about(cmd, data, nameOf) {

@@ -1,118 +1,132 @@
 /** The operator's view by WAMP's meta API: the sessions, the subscriptions, and all events. */
 
 import { get } from "./api.js";
-import { h, notify } from "./dom.js";
+import { h, notify, setChildren, TIME } from "./dom.js";
 import { Events } from "./events.js";
+import { read } from "./reading.js";
 import { keepSession } from "./session.js";
+import { showState } from "./status.js";
 
 const META = ["session.on_join", "session.on_leave", "subscription.on_create", "subscription.on_subscribe",
   "subscription.on_unsubscribe", "subscription.on_delete"];
-const NAMES = { sessions: "sessions", subscriptions: "subscriptions", deliveries_total: "events delivered", filtered_total: "events filtered" };
-const PAUSE = 200; // ms; several meta events often arrive together
-const COUNTING = 2000; // ms
+const TILES = {
+  sessions: ["sessions", ({ sessions }) => sessions.length],
+  subscriptions: ["subscriptions", ({ subscriptions }) => subscriptions.length],
+  deliveries_total: ["events delivered", ({ metrics }) => metrics.deliveries_total],
+  filtered_total: ["events filtered", ({ metrics }) => metrics.filtered_total],
+};
+const SOON = 200; // ms; several meta events often arrive together
+const LATER = 2000; // ms; there are no meta events for the numbers of /metrics
 
 const element = (id) => document.getElementById(id);
-
-/** Null for a session or subscription that has ended since it was listed. */
-function nullIfGone(error) {
-  if (/^wamp\.error\.no_such_(session|subscription)$/.test(error.error)) return null;
-  throw error;
-}
+const number = (text) => h("td", { className: "number" }, String(text));
+const code = (text, title = "") => h("td", {}, h("code", { title }, text));
 
 class Inspector {
   constructor(users) {
     this._users = new Map(users.map((user) => [String(user.id), user]));
     this._events = new Events(element("log"), h("button"));
-    this._reading = null;
-    this._counts = {};
+    this._reading = null; // the newest that has not failed
+    this._rows = new Map(); // what a row shows → its element
+    this._session = null;
+    this._timer = null;
+    this._isReading = this._isStale = false;
   }
 
   async joined(session) {
-    this.lost();
     this._session = session;
+    this._isReading = false;
     showState("live");
     await session.subscribe("org.tuleap.", (args, { cmd, data }, { publication, topic }) => {
       if (session !== this._session) return;
       this._events.show({ cmd, data, publication, topic, missed: false });
     }, { match: "prefix" });
-    for (const topic of META) await session.subscribe(`wamp.${topic}`, () => session === this._session && this._soon());
-    this._soon();
+    for (const topic of META) await session.subscribe(`wamp.${topic}`, () => session === this._session && this._changed());
+    if (!this._isReading) this._plan(session, 0);
   }
 
   /** Answers that are still to come in the session are ignored. */
-  lost() {
+  lost(state, why) {
     this._session = null;
-    clearTimeout(this._reading);
-    this._reading = null;
-    showState("reconnecting");
+    clearTimeout(this._timer);
+    showState(state, why);
+    if (this._reading) this._showAge("The connection has ended.");
   }
 
-  /** Read everything again soon. If a reading is under way, the next one follows it. */
-  _soon() {
+  /** If a reading is under way, another one follows it soon. */
+  _changed() {
     this._isStale = true;
-    this._reading ??= setTimeout(async () => {
-      const session = this._session;
-      this._isStale = false;
-      await this._read().catch(() => {}); // the session has ended; the next one reads it all
-      if (session !== this._session) return;
-      this._reading = null;
-      if (this._isStale) this._soon();
-    }, PAUSE);
+    if (!this._isReading) this._plan(this._session, SOON);
   }
 
-  async _read() {
-    const session = this._session;
-    const [ids, subscriptions] = await Promise.all([session.call("wamp.session.list"), session.call("wamp.subscription.list")]);
-    const all = await Promise.all(ids.map((id) => session.call("wamp.session.get", [id]).catch(nullIfGone)));
-    const listed = await Promise.all(Object.values(subscriptions).flat().map((id) => this._subscription(session, id)));
+  _plan(session, delay) {
     if (session !== this._session) return;
-    const sessions = all.filter(Boolean).map((it) => this._drawSession(it));
-    const rows = listed.filter(Boolean).map(({ uri, match, count }) =>
-      h("tr", {}, h("td", {}, h("code", {}, uri || "(all)")), h("td", {}, match), h("td", { className: "number" }, String(count))));
-    element("sessions").replaceChildren(...sessions);
-    element("subscriptions").replaceChildren(...rows);
-    this.count({ sessions: sessions.length, subscriptions: rows.length });
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this._read(session), delay);
   }
 
-  /** Set the numbers at the top. Those of sessions and subscriptions are the numbers of rows. */
-  count(counts) {
-    Object.assign(this._counts, counts);
-    element("counts").replaceChildren(...Object.entries(NAMES).map(([name, text]) =>
-      h("div", { "data-count": name }, h("dt", {}, text), h("dd", {}, String(this._counts[name] ?? "–")))));
+  async _read(session) {
+    this._isReading = true;
+    this._isStale = false;
+    try {
+      const reading = await read(session);
+      if (session === this._session) this._show(reading);
+    } catch (error) {
+      if (session === this._session) this._showAge(`The reading has failed: ${error.message ?? error.error}.`);
+    }
+    if (session !== this._session) return;
+    this._isReading = false;
+    this._plan(session, this._isStale ? SOON : LATER);
   }
 
-  async _subscription(session, id) {
-    const [subscription, count] = await Promise.all(
-      ["get", "count_subscribers"].map((what) => session.call(`wamp.subscription.${what}`, [id]).catch(nullIfGone)));
-    return subscription && count && { ...subscription, count };
+  /** The tiles and both tables. They are drawn in one step, so that none is newer than another. */
+  _show(reading) {
+    this._reading = reading;
+    const before = this._rows;
+    this._rows = new Map();
+    // Rows that stay the same are kept, and with them the focus.
+    const row = (it, draw) => {
+      const key = JSON.stringify([it, this._session.id]);
+      this._rows.set(key, before.get(key) ?? draw(it));
+      return this._rows.get(key);
+    };
+    setChildren(element("sessions"), reading.sessions.map((it) => row(it, () => this._drawSession(it))));
+    setChildren(element("subscriptions"), reading.subscriptions.map((it) => row(it, drawSubscription)));
+    drawTiles(reading);
+    this._showAge(null);
+  }
+
+  /** When the reading was made, and why there is no newer one. */
+  _showAge(failure) {
+    const [age, at] = [element("read-at"), this._reading && TIME.format(this._reading.at)];
+    const state = at ? `${failure ? "Old: read" : "Read"} at ${at}.` : "Nothing has been read yet.";
+    age.textContent = [state, failure].filter(Boolean).join(" ");
+    element("reading").toggleAttribute("data-old", failure !== null && at !== null);
   }
 
   _drawSession({ session, authid, authrole, transport }) {
     const isOwn = session === this._session.id;
-    const end = h("button", { type: "button", className: "quiet compact", onclick: () => this._session.call("wamp.session.kill", [session]).catch(() => {}) }, "End");
+    const end = h("button", { type: "button", className: "quiet compact", onclick: () => this._session?.call("wamp.session.kill", [session]).catch(() => {}) }, "End");
     return h("tr", { "data-session": session },
-      h("td", {}, h("code", {}, String(session))),
+      code(String(session)),
       h("td", {}, this._users.get(authid)?.real_name ?? `${authrole} ${authid}`),
       h("td", {}, authrole),
-      h("td", {}, h("code", { title: transport.type }, transport.protocol ?? transport.type)),
-      h("td", {}, h("code", {}, transport.peer?.replace(/^tcp\d:/, "") ?? "")),
+      code(transport.protocol ?? transport.type, transport.type),
+      code(transport.peer?.replace(/^tcp\d:/, "") ?? ""),
       h("td", {}, isOwn ? "this page" : end));
   }
 }
 
-function showState(state) {
-  element("state").dataset.state = state;
-  element("state").textContent = { live: "Live", reconnecting: "Reconnecting" }[state];
-}
+const drawSubscription = ({ uri, match, count }) => h("tr", {}, code(uri || "(all)"), h("td", {}, match), number(count));
 
-/** Read the numbers that the meta API does not have. */
-async function readMetrics(inspector) {
-  const counts = await get("counts").catch(() => ({}));
-  inspector.count({ deliveries_total: counts.deliveries_total, filtered_total: counts.filtered_total });
-  setTimeout(readMetrics, COUNTING, inspector);
+/** A reading of null: there is none yet. */
+function drawTiles(reading) {
+  element("counts").replaceChildren(...Object.entries(TILES).map(([name, [text, count]]) =>
+    h("div", { "data-count": name }, h("dt", {}, text), h("dd", {}, reading ? String(count(reading)) : "–"))));
 }
 
 async function start() {
+  drawTiles(null);
   const [config, users] = await Promise.all([get("config"), get("users")]);
   const inspector = new Inspector(users);
   keepSession({
@@ -120,9 +134,9 @@ async function start() {
     realm: config.realm,
     getTicket: async () => (await get("operator/jwt")).token,
     joined: (session) => inspector.joined(session).catch((error) => notify(error.message ?? error.error)),
-    lost: () => inspector.lost(),
+    lost: (...why) => inspector.lost(...why),
   });
-  await readMetrics(inspector);
 }
 
-start().catch((error) => notify(globalThis.autobahn ? error.message : "The page needs autobahn-js: type npm ci, and load it again."));
+const NO_LIBRARY = "The page needs autobahn-js: type npm ci";
+start().catch((error) => showState("offline", { reason: globalThis.autobahn ? error.message : NO_LIBRARY }));

@@ -3,11 +3,13 @@
 import json
 import socket
 import sys
+import time
 from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from demo.users import operator_ticket
 from tests.end_to_end.line import Line
 from tests.end_to_end.processes import Process, patiently
 from tests.end_to_end.server import Server
@@ -123,9 +125,9 @@ class Site:
         self.line = Line(_port_of(environment["TULEAPRT_LISTEN__PUBLIC"]))
 
     @classmethod
-    async def start(cls, *, cards: int = 0, **environment: str) -> "Site":
+    async def start(cls, *, cards: int = 0, is_empty: bool = False, **environment: str) -> "Site":
         arguments = ["-m", "demo.server", "--listen", "127.0.0.1:0", "--cards", str(cards)]
-        page = Process.start([sys.executable, *arguments], {})
+        page = Process.start([sys.executable, *arguments, *(["--empty"] if is_empty else [])], {})
         url = (await page.written(r"page listens on (\S+)$"))[1]
         site = cls(
             page,
@@ -142,13 +144,23 @@ class Site:
 
     async def start_server(self) -> None:
         self.server = await Server.start(**self._environment)
+        self.tell_the_page()
+        await self.server.process.written(r"audit: operator 1 .* seed")
+
+    def tell_the_page(self, private: int | None = None, key: bytes = KEY) -> None:
+        """Where the server is, and its key. Another port or key is wrong."""
         addresses = {
-            "private": f"127.0.0.1:{self.server.private}",
+            "private": f"127.0.0.1:{private or self.server.private}",
             "public": f"127.0.0.1:{self.line.port}",
-            "key": KEY.decode(),
+            "key": key.decode(),
         }
         self.page.transport.write((json.dumps(addresses) + "\n").encode())
-        await self.server.process.written(r"audit: operator 1 .* seed")
+
+    async def revoke(self, user: int) -> None:
+        """End the user's sessions, and refuse the tokens that the user has."""
+        token = operator_ticket(KEY, time.time())
+        answer = await self.server.request("DELETE", f"/sessions/{user}", Authorization=f"Bearer {token}")
+        assert answer.status == 200, answer
 
     async def stop(self) -> None:
         await self.line.cut()
