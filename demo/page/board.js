@@ -18,6 +18,8 @@ export class Board {
     this._queue = Promise.resolve(); // the window's own changes, sent one after another
     this._waiting = 0;
     this._dragged = null;
+    this._empty = h("p", { className: "empty" },
+      "There are no cards that you may see. Add one in a column below, or in another window.");
     this._list = h("ol", { className: "columns", tabIndex: 0, "aria-label": "Columns" });
     for (const name of ["live", "gap"]) room.on(name, () => this.load());
     room.on("kanban_item:create", (data) => this._fetched(data.artifact_id));
@@ -169,10 +171,11 @@ export class Board {
       this._title = h("h1", { id: "board-title" });
       const rename = h("button", { type: "button", className: "quiet structure", onclick: () => this._askBoard() }, "Rename");
       const add = h("button", { type: "button", className: "structure", onclick: () => this._askNewColumn() }, "Add a column");
-      this._root.replaceChildren(h("div", { className: "heading" }, this._title, rename, add), this._list);
+      this._root.replaceChildren(h("div", { className: "heading" }, this._title, rename, add), this._empty, this._list);
     }
     this._title.textContent = this._label;
     this._root.classList.toggle("looking-on", !this._mayEdit);
+    this._empty.hidden = this._columns.some(({ cards }) => cards.length);
     setChildren(this._list, this._columns.map((column) => this._drawColumn(column)));
   }
 
@@ -199,8 +202,14 @@ export class Board {
     count.classList.toggle("over", isOver);
     count.title = isOver ? "more than the limit" : "";
     const cards = column.cards.map((id) => this._drawCard(this._cards.get(id)));
+    element.emptyState.textContent = this._emptyText(column);
     setChildren(element.querySelector("ul"), cards.length ? cards : [element.emptyState]);
     return element;
+  }
+
+  _emptyText({ id }) {
+    if (!this._empty.hidden) return "No cards.";
+    return id === "archive" ? "No cards. Move one here." : "No cards. Add one below, or move one here.";
   }
 
   _newColumn(column) {
@@ -214,7 +223,7 @@ export class Board {
       h("div", { className: "top" }, h("h2", { id: title }), h("span", { className: "count" }), column.is_open ? edit : null),
       h("ul", { className: "cards", "aria-labelledby": title }),
       column.id === "archive" ? null : form);
-    element.emptyState = h("li", { className: "empty" }, "No cards");
+    element.emptyState = h("li", { className: "empty" });
     element.addEventListener("dragover", (event) => this._over(event, element));
     element.addEventListener("dragleave", (event) => element.contains(event.relatedTarget) || element.classList.remove("target"));
     element.addEventListener("drop", (event) => this._drop(event, element, column.id));

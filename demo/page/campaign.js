@@ -130,7 +130,10 @@ export class Campaign {
     if (!this._frame) this._build();
     this._title.textContent = this._label;
     this._root.classList.toggle("looking-on", !this._mayEdit);
-    setChildren(this._frame.querySelector(".tests"), [...this._executions.values()].map((it) => this._drawTest(it)));
+    const tests = [...this._executions.values()].map((it) => this._drawTest(it));
+    this._empty.textContent = `There are no tests that you may see. ${
+      this._mayEdit ? "Add one with the button “Add a test”, or in another window." : "A member of the project can add one."}`;
+    setChildren(this._frame.querySelector(".tests"), tests.length ? tests : [this._empty]);
     this._drawProgress();
     this._drawPodium();
   }
@@ -141,6 +144,7 @@ export class Campaign {
     this._podium = h("div", { className: "podium", "aria-label": "Podium", role: "group" });
     const rename = h("button", { type: "button", className: "quiet structure", onclick: () => this._askName() }, "Rename");
     const add = h("button", { type: "button", className: "structure", onclick: () => this._askTest() }, "Add a test");
+    this._empty = h("li", { className: "empty" });
     this._frame = h("div", { className: "campaign" },
       h("div", { className: "list" }, this._progress, h("ul", { className: "tests", "aria-label": "Tests" })),
       h("aside", { "aria-labelledby": "podium-title" }, h("h2", { id: "podium-title" }, "Podium"), this._podium));
@@ -216,7 +220,7 @@ export class Campaign {
   _drawPodium() {
     const standings = (this._room.podium ?? countPoints([...this._executions.values()])).map((it, index) => ({ ...it, place: index }));
     if (!standings.length) {
-      this._podium.replaceChildren(h("p", { className: "empty" }, "No results yet."));
+      this._podium.replaceChildren(h("p", { className: "empty" }, "No results yet. Each result of a manual test is a point for its tester."));
       return;
     }
     const step = ({ user, score, rank, place }) =>

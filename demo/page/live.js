@@ -5,27 +5,8 @@ import { Board } from "./board.js";
 import { Campaign } from "./campaign.js";
 import { h, notify } from "./dom.js";
 import { Events } from "./events.js";
+import { showState } from "./status.js";
 
-const STATES = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
-const REASONS = {
-  lost: "the connection was lost",
-  cut: "the connection was cut",
-  unanswered: "the server does not answer",
-  "org.tuleap.error.token_expired": "the token has expired",
-  "org.tuleap.close.revoked": "the token was revoked",
-  "org.tuleap.close.replaced": "another session of this window has replaced this one",
-  "wamp.close.killed": "an operator has ended the session",
-  "forced close": "the line was cut",
-  "transport close": "the line was lost",
-  "transport error": "the line was lost",
-  "ping timeout": "the server does not answer",
-  unreachable: "the server does not answer",
-  waiting: "connected again, the page waits until the server asks for a token",
-  "io server disconnect": "the server has ended the connection for good",
-};
-const AGAIN =
-  "Live again. The server has sent what it remembers. Tuleap's kanban page does not load itself again: after a restart " +
-  "of the server, reload the page.";
 const EXPIRING_SECONDS = 3;
 
 const element = (id) => document.getElementById(id);
@@ -35,16 +16,6 @@ async function getTicket() {
   const seconds = ticketSeconds ?? 1800;
   ticketSeconds = null;
   return (await get(`jwt?seconds=${seconds}`)).token;
-}
-
-function showState(state, { reason, retryIn } = {}) {
-  const badge = element("state");
-  badge.dataset.state = document.body.dataset.state = state;
-  badge.textContent = STATES[state];
-  const pause = retryIn ? `, next attempt in ${retryIn.toFixed(1)} s` : "";
-  const isWell = state === "live" || state === "connecting";
-  if (reason === "again") notify(AGAIN);
-  else notify(isWell ? "" : `${STATES[state]}: ${REASONS[reason] ?? reason}${pause}. Changes of others are not shown meanwhile.`);
 }
 
 function showView() {
@@ -124,15 +95,23 @@ async function start() {
   const events = new Events(element("log"), element("more"), (id) => board.nameOf(id));
   const campaign = new Campaign(element("campaign"), connection.campaign(config.campaign), me);
 
-  connection.on("state", showState);
+  connection.on("state", (state, why) => {
+    if (state === "live") notify("");
+    showState(state, why);
+  });
   connection.on("event", (event) => events.show(event));
-  connection.on("error", (error) => notify(error.message));
+  // Offline, the state has said it already.
+  connection.on("error", (error) => connection.state === "offline" || notify(error.message));
   showState(connection.state);
   showGroups(me, connection, () => Promise.all([board.load(), campaign.load()]));
-  element("cut").addEventListener("click", () => connection.cut());
+  const cut = () => {
+    element("line").open = false; // it would cover the notice
+    connection.cut();
+  };
+  element("cut").addEventListener("click", cut);
   element("expire").addEventListener("click", () => {
     ticketSeconds = EXPIRING_SECONDS;
-    connection.cut();
+    cut();
   });
 }
 
@@ -140,4 +119,5 @@ addEventListener("hashchange", showView);
 addEventListener("click", closeMenus);
 addEventListener("keydown", closeMenus);
 showView();
-start().catch((error) => notify(globalThis.autobahn ? error.message : "The page needs autobahn-js: type npm ci, and load it again."));
+const NO_LIBRARY = "The page needs autobahn-js: type npm ci";
+start().catch((error) => showState("offline", { reason: globalThis.autobahn ? error.message : NO_LIBRARY }));

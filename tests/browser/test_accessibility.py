@@ -1,6 +1,7 @@
 """axe-core finds nothing to complain about on the live page: both themes, on a desktop and on a phone."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_twisted
@@ -38,6 +39,66 @@ async def test_the_board_and_the_campaign_are_for_everybody(
     await window.do("evaluate", expression="location.hash = '#campaign'")
     await window.see("#campaign table, #campaign li")
     assert await complaints(window) == []
+
+
+@pytest_twisted.async_yield_fixture
+async def empty() -> AsyncIterator[Site]:
+    site = await Site.start(is_empty=True)
+    yield site
+    await site.stop()
+
+
+async def both_views_are_for_everybody(window: Window) -> None:
+    for view in ("board", "campaign"):
+        await window.do("evaluate", expression=f"location.hash = '#{view}'")
+        await window.see(f"#{view}")
+        assert await complaints(window) == [], view
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@ensure
+async def test_an_empty_board_and_an_empty_campaign_are_explained_to_everybody(
+    browser: Browser, empty: Site, look: dict[str, object]
+) -> None:
+    window = Window(browser)
+    await window.do("open", url=f"{empty.url}/?as={MEMBER}", **look)
+    await window.see("#board > .empty")
+    await both_views_are_for_everybody(window)
+    await window.do("close")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@ensure
+async def test_a_lost_connection_is_explained_to_everybody(
+    open_window: Open, site: Site, browser: Browser, look: dict[str, object]
+) -> None:
+    window, late, inspector = await open_window(MEMBER, **look), Window(browser), Window(browser)
+    await window.see(card(302))
+    await inspector.do("open", url=f"{site.url}/inspector.html", **look)
+    await inspector.see("#sessions tr")
+    await site.server.process.stop("KILL")
+    await late.do("open", url=f"{site.url}/?as={MEMBER}", **look)
+    for it in (window, inspector):
+        await it.see("#main[data-old]")
+        await it.see("#connection")
+    await late.see("text=The board is not loaded yet")
+    await both_views_are_for_everybody(window)
+    await both_views_are_for_everybody(late)
+    assert await complaints(inspector) == []
+    for it in (late, inspector):
+        await it.do("close")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@ensure
+async def test_a_refused_token_is_explained_to_everybody(
+    open_window: Open, site: Site, look: dict[str, object]
+) -> None:
+    window = await open_window(MEMBER, **look)
+    await window.see(card(302))
+    await site.revoke(MEMBER)
+    await window.see("#again")
+    await both_views_are_for_everybody(window)
 
 
 @ensure
