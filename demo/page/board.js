@@ -1,6 +1,7 @@
 /** The Kanban board: draws it, sends the user's changes to Tuleap, and applies the events of other windows. */
 
 import { find, request } from "./api.js";
+import { Columns } from "./columns.js";
 import { action, ask, avatar, h, notify, setChildren } from "./dom.js";
 
 const SIDE = { ArrowLeft: -1, ArrowRight: 1 };
@@ -11,8 +12,7 @@ export class Board {
     this._root = root;
     this._room = room;
     this._users = new Map(users.map((user) => [user.id, user]));
-    this._columns = []; // {id, label, limit, is_open, cards: [id, …]}
-    this._cards = new Map(); // id → the card as Tuleap describes it
+    this._columns = new Columns(null);
     this._elements = new Map(); // id → its element
     this._lists = new Map(); // id of a column → its element
     this._queue = Promise.resolve(); // the window's own changes, sent one after another
@@ -23,11 +23,11 @@ export class Board {
     this._list = h("ol", { className: "columns", tabIndex: 0, "aria-label": "Columns" });
     for (const name of ["live", "gap"]) room.on(name, () => this.load());
     room.on("kanban_item:create", (data) => this._fetched(data.artifact_id));
-    room.on("kanban_item:update", (data) => this._cards.has(data.artifact_id) && this._fetched(data.artifact_id));
+    room.on("kanban_item:update", (data) => this._columns.cards.has(data.artifact_id) && this._fetched(data.artifact_id));
     room.on("kanban_item:move", (data) => this._moved(data));
-    room.on("kanban_column:create", (data) => this._change(() => this._addColumn(data)));
-    room.on("kanban_column:edit", (data) => this._change(() => this._edited(data)));
-    room.on("kanban_column:move", (data) => this._change(() => this._sortColumns(data)));
+    room.on("kanban_column:create", (data) => this._change(() => this._columns.add(data)));
+    room.on("kanban_column:edit", (data) => this._change(() => this._columns.edit(data)));
+    room.on("kanban_column:move", (data) => this._change(() => this._columns.sort(data)));
     room.on("kanban_column:delete", (data) => this._change(() => this._removeColumn(data)));
     room.on("kanban:edit", (label) => this._change(() => (this._label = label)));
   }
@@ -35,10 +35,8 @@ export class Board {
   async load() {
     const board = await find(`kanban/${this._room.id}`);
     this._lists.clear();
-    this._cards.clear();
     this._elements.clear();
-    this._columns = (board?.columns ?? []).map((column) => ({ ...column, cards: [] }));
-    for (const item of board?.items ?? []) this._put(item);
+    this._columns = new Columns(board);
     this._label = board?.label;
     this._mayEdit = board?.may_edit ?? false;
     if (board) this._draw();
@@ -47,27 +45,18 @@ export class Board {
 
   /** The label of a column that an event names by its id. */
   nameOf(columnId) {
-    return this._column(columnId)?.label ?? columnId;
-  }
-
-  _column(id) {
-    return this._columns.find((column) => column.id === id);
-  }
-
-  _where(cardId) {
-    return this._columns.find(({ cards }) => cards.includes(cardId));
+    return this._columns.get(columnId)?.label ?? columnId;
   }
 
   /** Apply a change and draw it. While a card is dragged, the drawing waits for the drop. */
   _change(change) {
     change();
-    if (this._dragged === null && this._columns.length) this._draw();
+    if (this._dragged === null && this._columns.all.length) this._draw();
   }
 
   _put(item) {
-    this._cards.set(item.id, item);
+    this._columns.put(item);
     this._elements.delete(item.id);
-    if (!this._where(item.id)) this._column(item.in_column)?.cards.push(item.id);
   }
 
   /** A card was created or changed. Moves have events of their own, which give its place. */
@@ -81,53 +70,22 @@ export class Board {
   }
 
   async _moved({ artifact_id: id, in_column: to, ordered_destination_column_items_ids: order }) {
-    if (!this._cards.has(id)) await this._fetched(id);
-    if (!this._cards.has(id)) return;
+    if (!this._columns.cards.has(id)) await this._fetched(id);
+    if (!this._columns.cards.has(id)) return;
     this._change(() => {
-      this._place(id, to);
-      const rank = new Map(order.map((each, index) => [each, index]));
-      this._column(to)?.cards.sort((a, b) => (rank.get(a) ?? Infinity) - (rank.get(b) ?? Infinity));
+      this._columns.place(id, to);
+      this._columns.sortCards(to, order);
       this._flash(id);
     });
   }
 
-  _place(id, to, before = null) {
-    const source = this._where(id);
-    const target = this._column(to);
-    if (!target) return;
-    if (source) source.cards.splice(source.cards.indexOf(id), 1);
-    const index = target.cards.indexOf(before);
-    target.cards.splice(index < 0 ? target.cards.length : index, 0, id);
-    this._cards.get(id).in_column = to;
-  }
-
   _forget(id) {
-    const column = this._where(id);
-    if (column) column.cards.splice(column.cards.indexOf(id), 1);
-    this._cards.delete(id);
+    this._columns.forget(id);
     this._elements.delete(id);
   }
 
-  _addColumn({ id, label, limit, is_open }) {
-    if (this._column(id)) return;
-    this._columns.splice(-1, 0, { id, label, limit, is_open, cards: [] });
-  }
-
-  _edited({ id, label, wip_limit: limit }) {
-    const column = this._column(id);
-    if (!column) return;
-    if (label !== null) column.label = label; // null: unchanged
-    if (limit !== null) column.limit = limit || null;
-  }
-
-  _sortColumns(ids) {
-    const places = new Map(ids.map((id, index) => [id, index]));
-    const place = ({ id }) => places.get(id) ?? (id === "backlog" ? -1 : Infinity);
-    this._columns.sort((a, b) => place(a) - place(b));
-  }
-
   _removeColumn(id) {
-    this._columns = this._columns.filter((column) => column.id !== id);
+    this._columns.remove(id);
     this._lists.delete(id);
   }
 
@@ -151,10 +109,10 @@ export class Board {
   }
 
   async _move(id, to, before = null) {
-    const item = await this._do(() => this._place(id, to, before), "PATCH", `kanban_items/${id}`, { in_column: to, before });
+    const item = await this._do(() => this._columns.place(id, to, before), "PATCH", `kanban_items/${id}`, { in_column: to, before });
     // The event of another user's move may have arrived meanwhile, though Tuleap has applied that move before.
-    const isElsewhere = item && this._waiting === 0 && this._where(id)?.id !== item.in_column;
-    if (isElsewhere) this._change(() => this._place(id, item.in_column));
+    const isElsewhere = item && this._waiting === 0 && this._columns.where(id)?.id !== item.in_column;
+    if (isElsewhere) this._change(() => this._columns.place(id, item.in_column));
   }
 
   async _create(form, column) {
@@ -175,8 +133,8 @@ export class Board {
     }
     this._title.textContent = this._label;
     this._root.classList.toggle("looking-on", !this._mayEdit);
-    this._empty.hidden = this._columns.some(({ cards }) => cards.length);
-    setChildren(this._list, this._columns.map((column) => this._drawColumn(column)));
+    this._empty.hidden = this._columns.all.some(({ cards }) => cards.length);
+    setChildren(this._list, this._columns.all.map((column) => this._drawColumn(column)));
   }
 
   _drawNothing() {
@@ -201,7 +159,7 @@ export class Board {
     count.textContent = column.limit === null ? `${length}` : `${length} / ${column.limit}`;
     count.classList.toggle("over", isOver);
     count.title = isOver ? "more than the limit" : "";
-    const cards = column.cards.map((id) => this._drawCard(this._cards.get(id)));
+    const cards = column.cards.map((id) => this._drawCard(this._columns.cards.get(id)));
     element.emptyState.textContent = this._emptyText(column);
     setChildren(element.querySelector("ul"), cards.length ? cards : [element.emptyState]);
     return element;
@@ -249,7 +207,7 @@ export class Board {
   }
 
   _flash(id) {
-    const card = this._cards.get(id);
+    const card = this._columns.cards.get(id);
     if (!card) return;
     const body = this._drawCard(card).firstChild;
     body.classList.remove("changed");
@@ -268,9 +226,9 @@ export class Board {
   }
 
   _step(id, key) {
-    const column = this._where(id);
+    const column = this._columns.where(id);
     if (key in SIDE) {
-      const target = this._columns[this._columns.indexOf(column) + SIDE[key]];
+      const target = this._columns.all[this._columns.all.indexOf(column) + SIDE[key]];
       if (target) this._move(id, target.id);
       return;
     }
@@ -311,15 +269,15 @@ export class Board {
   }
 
   _askCard(id) {
-    const card = this._cards.get(id);
+    const card = this._columns.cards.get(id);
     const label = h("textarea", { name: "label", rows: 6, maxLength: 250, value: card.label });
     const column = h("select", { name: "column" },
-      this._columns.map((it) => h("option", { value: it.id, selected: it === this._where(id) }, it.label)));
+      this._columns.all.map((it) => h("option", { value: it.id, selected: it === this._columns.where(id) }, it.label)));
     const save = () => {
-      const target = this._columns[column.selectedIndex];
-      if (target && target !== this._where(id)) this._move(id, target.id);
+      const target = this._columns.all[column.selectedIndex];
+      if (target && target !== this._columns.where(id)) this._move(id, target.id);
       const text = label.value.trim();
-      if (text && text !== card.label) this._do(() => this._put({ ...this._cards.get(id), label: text }), "PATCH", `kanban_items/${id}`, { label: text });
+      if (text && text !== card.label) this._do(() => this._put({ ...this._columns.cards.get(id), label: text }), "PATCH", `kanban_items/${id}`, { label: text });
     };
     ask(`Card #${id}`, [h("label", {}, "Title", label), h("label", {}, "Column", column)],
       [action("Cancel", () => {}, { className: "quiet" }), action("Save", save, { className: "main" })]);
@@ -337,26 +295,26 @@ export class Board {
     const save = async () => {
       if (!label.value.trim()) return;
       const column = await this._do(() => {}, "POST", `kanban/${this._room.id}/columns`, { label: label.value });
-      if (column) this._change(() => this._addColumn(column));
+      if (column) this._change(() => this._columns.add(column));
     };
     ask("New column", [h("label", {}, "Name", label)],
       [action("Cancel", () => {}, { className: "quiet" }), action("Add", save, { className: "main" })]);
   }
 
   _askColumn(id) {
-    const column = this._column(id);
+    const column = this._columns.get(id);
     const label = h("input", { name: "label", maxLength: 250, value: column.label });
     const limit = h("input", { name: "limit", type: "number", min: 0, max: 999, value: column.limit ?? 0 });
     const save = () => {
       const change = { id, label: label.value.trim() || column.label, wip_limit: Number(limit.value) || 0 };
-      this._do(() => this._edited(change), "PATCH", `kanban_columns/${id}`, { label: change.label, wip_limit: change.wip_limit });
+      this._do(() => this._columns.edit(change), "PATCH", `kanban_columns/${id}`, { label: change.label, wip_limit: change.wip_limit });
     };
     const move = (step) => () => {
-      const ids = this._columns.filter(({ is_open: isOpen }) => isOpen).map((it) => it.id);
+      const ids = this._columns.all.filter(({ is_open: isOpen }) => isOpen).map((it) => it.id);
       const index = ids.indexOf(id);
       if (!(index + step in ids)) return;
       ids.splice(index + step, 0, ...ids.splice(index, 1));
-      this._do(() => this._sortColumns(ids), "PUT", `kanban/${this._room.id}/columns`, { column_ids: ids });
+      this._do(() => this._columns.sort(ids), "PUT", `kanban/${this._room.id}/columns`, { column_ids: ids });
     };
     const remove = () => this._do(() => this._removeColumn(id), "DELETE", `kanban_columns/${id}`);
     ask("Column", [h("label", {}, "Name", label), h("label", {}, "Limit of cards (0: none)", limit)], [
