@@ -18,6 +18,13 @@ from tests.fakes import KEY
 MEMBER, TESTER, RESTRICTED, OUTSIDER = 101, 102, 140, 150
 
 
+TILES_AND_ROWS = """() => Object.fromEntries(["sessions", "subscriptions"].map((name) => {
+  const tile = Number(document.querySelector(`[data-count="${name}"] dd`).textContent);
+  return [name, [tile, document.querySelectorAll(`#${name} tr`).length]];
+}))"""
+"""Of the inspector, in one evaluation: each tile, and the number of rows in the table below it."""
+
+
 class BrowserError(Exception):
     """What Playwright says, usually that it has waited in vain."""
 
@@ -112,6 +119,11 @@ def card(id: int) -> str:
 
 def execution(id: int) -> str:
     return f'.test[data-id="{id}"]'
+
+
+async def tiles_and_rows(inspector: Window) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = await inspector.do("evaluate", expression=f"({TILES_AND_ROWS})()")
+    return found
 
 
 class Site:

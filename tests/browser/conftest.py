@@ -29,6 +29,14 @@ async def site() -> AsyncIterator[Site]:
     assert not [line for line in site.page.lines if "Traceback" in line]
 
 
+@pytest_twisted.async_yield_fixture
+async def empty() -> AsyncIterator[Site]:
+    """No cards and no tests."""
+    site = await Site.start(is_empty=True)
+    yield site
+    await site.stop()
+
+
 @pytest.fixture
 def open_window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens windows of users. At the end no window may have reported an error."""

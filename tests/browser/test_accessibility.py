@@ -1,7 +1,6 @@
 """axe-core finds nothing to complain about on the live page: both themes, on a desktop and on a phone."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 import pytest_twisted
@@ -39,13 +38,6 @@ async def test_the_board_and_the_campaign_are_for_everybody(
     await window.do("evaluate", expression="location.hash = '#campaign'")
     await window.see("#campaign table, #campaign li")
     assert await complaints(window) == []
-
-
-@pytest_twisted.async_yield_fixture
-async def empty() -> AsyncIterator[Site]:
-    site = await Site.start(is_empty=True)
-    yield site
-    await site.stop()
 
 
 async def both_views_are_for_everybody(window: Window) -> None:

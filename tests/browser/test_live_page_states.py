@@ -1,7 +1,5 @@
 """States of the live page that explain themselves: nothing to show, a lost connection, a refused token."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_twisted
 
@@ -13,13 +11,6 @@ ensure = pytest_twisted.ensureDeferred
 TODO, REVIEW = 6580, 15343
 NO_CARDS = "#board > .empty"
 NO_TESTS = "#campaign .tests > .empty"
-
-
-@pytest_twisted.async_yield_fixture
-async def empty() -> AsyncIterator[Site]:
-    site = await Site.start(is_empty=True)
-    yield site
-    await site.stop()
 
 
 async def notice(window: Window) -> str:

@@ -234,5 +234,11 @@ async def test_a_server_that_is_down_costs_a_line_and_not_the_change(page: Page)
     await page.process.written("POST /message: ConnectionRefusedError")
 
 
+@ensure
+async def test_no_counts_are_given_for_a_server_that_is_down(page: Page) -> None:
+    answer = await page.ask("GET", "/api/counts")
+    assert (answer.status, "does not answer" in json.loads(answer.body)["error"]) == (503, True)
+
+
 def test_it_is_no_part_of_the_package() -> None:
     assert "demo" not in Path("setup.cfg").read_text().split("[options.extras_require]")[0]
