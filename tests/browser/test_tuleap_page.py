@@ -119,10 +119,10 @@ async def test_a_restart_of_the_server_needs_no_reload_in_either_kind(open_windo
     for window in (*windows, alice):
         await window.see('#state[data-state="reconnecting"]')
     await site.start_server()
-    await tuleap.see("#notice:has-text('waits until the server asks for a token')")
+    await tuleap.see("#connection:has-text('waits until the server asks for a token')")
     for window in (*windows, alice):
         await window.is_live()
-    await tuleap.see("#notice:has-text('Live again')")
+    await tuleap.see("#connection:has-text('Live again')")
     await tuleap.see('.protocol:has-text("socket.io polling → websocket")')
     for window in windows:
         await window.click('a[data-view="campaign"]')
@@ -189,4 +189,4 @@ async def test_a_session_that_an_operator_ends_stays_away(open_window: Open) -> 
     await inspector.see('#sessions tr:has-text("José Núñez"):has-text("engine.io.4")')
     await inspector.click('#sessions tr:has-text("José Núñez") button')
     await tuleap.see('#state[data-state="offline"]')
-    await tuleap.see("#notice:has-text('the server has ended the connection for good')")
+    await tuleap.see("#connection:has-text('the server has ended the connection for good')")
