@@ -39,7 +39,11 @@ async function open({ window, url, width = 1280, height = 800, dark = false }) {
 const ACTIONS = {
   click: ({ page }, { selector }) => page.locator(selector).first().click(),
   fill: ({ page }, { selector, text }) => page.locator(selector).first().fill(text),
-  press: ({ page }, { selector, key }) => page.locator(selector).first().press(key),
+  press: async ({ page }, { selector, key }) => {
+    const element = page.locator(selector).first();
+    await element.waitFor(); // a hidden element does not get the focus, and the key would be lost
+    await element.press(key);
+  },
   drag: ({ page }, { selector, to }) => page.locator(selector).first().dragTo(page.locator(to).first()),
   wait: ({ page }, { selector, state = "visible" }) => page.locator(selector).first().waitFor({ state }),
   texts: ({ page }, { selector }) => page.locator(selector).allInnerTexts(),
