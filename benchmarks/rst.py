@@ -13,7 +13,7 @@ from growth import Point, Series
 from router import FRAME_BYTES, ROOT
 
 RESULT = ROOT / "benchmarks/result.json"
-FIRST_WIDTH, ALL_WIDTHS = 46, 100
+FIRST_WIDTH, COMPARED_WIDTH, ALL_WIDTHS = 46, 23, 100
 TEXT_WIDTH = 118
 
 
@@ -67,11 +67,22 @@ def section(document: dict[str, Any]) -> Iterator[str]:
         yield "\n".join(f"* {it}" for it in document["notes"])
     figures = [Figure(**it) for it in document["figures"]]
     yield list_table(("What", "Measured", "Goal", "``send()`` in C"), map(row, figures))
+    if document["comparison"]:
+        yield from _comparison(document["comparison"])
     if document["growth"]:
         yield "How it grows\n------------"
         for it in document["growth"]:
             points = [Point(**point) for point in it["points"]]
             yield growth_table(Series(**(it | {"points": points})))
+
+
+def _comparison(found: dict[str, Any]) -> Iterator[str]:
+    yield "Beside other servers\n--------------------"
+    yield "\n".join(wrap(found["legend"], TEXT_WIDTH, break_on_hyphens=False))
+    cells = [[name, *("" if it is None else number(it) for it in row)] for name, row in found["rows"].items()]
+    yield list_table(("", *found["columns"]), cells, COMPARED_WIDTH)
+    if found["notes"]:
+        yield "\n".join(f"* {it}" for it in found["notes"])
 
 
 def main() -> int:

@@ -82,10 +82,18 @@ def test_the_section_is_read_from_the_json() -> None:
         "notes": ["Others took some."],
         "figures": [figure._asdict()],
         "growth": [series._asdict() | {"points": [it._asdict() for it in series.points]}],
+        "comparison": {
+            "columns": ["ratio 1,000", "open µs"],
+            "rows": {"send() in C": [1.0, None], "tuleaprt": [1.155, 270.4]},
+            "legend": "Ratio and handshake.",
+            "notes": [],
+        },
     }
     text = "\n\n".join(section(document))
     assert "Medians of 3 passes, 4 s for each load, events of 290 bytes. CPU fast, cores 2." in text
     assert "\n\n* Others took some.\n\n.. list-table::\n" in text
     assert "   * - posts\n     - 2,000 1/s\n     -\n     - 4,000 1/s\n" in text
+    assert "Beside other servers\n--------------------\n\nRatio and handshake.\n\n" in text
+    assert "   * - send() in C\n     - 1\n     -\n   * - tuleaprt\n     - 1.16\n     - 270\n" in text
     assert "How it grows\n------------" in text
     assert text.endswith("   * - 1\n     - 10 µs")

@@ -304,16 +304,19 @@ class Fanout:
 
     def _send_batch(self, outbounds: list[Receiver], sockets: list[Any], frames: list[bytes]) -> int:
         """Send a frame to each, and return how many have it, in the socket or in their outbound queue."""
-        failed = set[int]()
-        for index, taken in self._send_all(sockets, frames):
-            if not self._is_done(outbounds[index], outbounds[index].follow, frames[index][taken:]):
-                failed.add(index)
+        failed = [
+            index
+            for index, taken in self._send_all(sockets, frames)
+            if not self._is_done(outbounds[index], outbounds[index].follow, frames[index][taken:])
+        ]
+        for index in reversed(failed):
+            del outbounds[index]
         publication = self.publication
-        for index, outbound in enumerate(outbounds):
+        for outbound in outbounds:
             # A connection that was behind has been closed, without this event.
-            if outbound.is_open and index not in failed:
+            if outbound.is_open:
                 outbound.handed = publication
-        return len(outbounds) - len(failed)
+        return len(outbounds)
 
     def _is_done(self, outbound: Receiver, write: Callable[[bytes], None], data: bytes) -> bool:
         """Write, and return whether it succeeds. A fault at one connection must not concern the others."""
