@@ -57,9 +57,12 @@ quick: lint types
 	$(BIN)/pytest --quiet tests/wamp tests/tuleap tests/socketio tests/relay tests/journal tests/test_layers.py
 
 # The tests mostly wait for servers and browsers, so there are more workers than processors. The tests of a file
-# share the servers and browsers that it starts, so a file stays on one worker.
+# share the servers and browsers that it starts, so a file stays on one worker. The slow files come first: at the end,
+# one of them would keep all other workers waiting.
+SLOW := $(addprefix tests/,browser cli packaging end_to_end interop demo benchmarks docs client takeover)
 unit: .venv/test .venv-interop/.ready node_modules/.ready client/dist/tuleaprt-client.js
-	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --no-loadscope-reorder --cov \
+		--cov-report=term:skip-covered --cov-fail-under=95 $(SLOW) tests
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*,tuleaprt/socketio/*' --fail-under=100 --format=total
 
 fuzz: .venv/test

@@ -1,4 +1,4 @@
-"""Prints the end of docs/performance.rst, from "Figures" on, from the JSON of ``make bench``."""
+"""Prints the tables of docs/performance.rst from the JSON of ``make bench``."""
 
 import argparse
 import json

@@ -37,6 +37,7 @@ EXECUTED = {
     r"tuleaprt check-config --connect.*": ("tests/cli/test_installation.py", "--connect"),
     r"(tuleaprt|source) .*": ("tests/cli/test_documentation.py", "tuleaprt watch"),
     r"TULEAPRT_\S+ .*tuleaprt token .*": ("tests/docs/test_tutorial.py", "token"),
+    r"python -m demo\.server.*": ("tests/demo/test_server.py", "demo.server"),
     r"python -m tuleaprt": ("tests/cli/conftest.py", '"-m", "tuleaprt"'),
     r"twistd -n tuleaprt --config .*": ("tests/cli/test_init.py", '"--config"'),
     r"npm (install|ci).*": ("tests/browser/test_npm_package.py", '"npm", "pack"'),
