@@ -28,7 +28,7 @@ EXECUTED = {
     r"node demo/watch\.mjs": ("tests/end_to_end/test_running.py", "watch.mjs"),
     r"\.venv/bin/python -m build": ("tests/packaging/test_packaging.py", '"-m", "build"'),
     r"(tar|python3|ln|useradd|install|nginx -t|/opt/\S+/bin/(pip|twistd)) .*": (
-        "tests/packaging/test_by_hand.py",
+        "tests/packaging/by_hand.py",
         "Install by hand",
     ),
     r"(/opt/tuleaprt/bin/)?tuleaprt takeover( --back| --dry-run)?": ("tests/cli/test_takeover.py", "--back"),

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import pytest_twisted
@@ -17,7 +18,8 @@ import pytest_twisted
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import Server
-from tests.fakes import KANBAN, ticket, wire
+from tests.fakes import FIXTURES, KANBAN, ticket, wire
+from tests.packaging.by_hand import install
 
 ensure = pytest_twisted.ensureDeferred
 ROOT = Path(__file__).parent.parent.parent
@@ -50,14 +52,31 @@ def wheel(built: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A fresh environment with the wheel and what it needs, and nothing of the checkout."""
-    place = tmp_path_factory.mktemp("installed")
-    run(sys.executable, "-m", "venv", "venv", cwd=place)
-    pip = [place / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=place)
-    yield place
-    shutil.rmtree(place)
+def sdist(built: Path) -> Path:
+    (found,) = built.glob("tuleaprt-*.tar.gz")
+    return found
+
+
+class Installed(NamedTuple):
+    """What the commands of the documentation have made, and what they wrote."""
+
+    folder: Path
+    output: str
+
+
+@pytest.fixture(scope="module")
+def by_hand(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("system")
+    done = install(folder, sdist)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield Installed(folder, done.stdout + done.stderr)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def installed(by_hand: Installed) -> Path:
+    """A fresh environment with the server and what it needs, and nothing of the checkout."""
+    return by_hand.folder / "opt" / "tuleaprt"
 
 
 def test_the_wheel_holds_the_server_and_its_plugin_and_nothing_else(wheel: Path) -> None:
@@ -79,33 +98,42 @@ def test_one_wheel_is_for_all_versions_of_python(wheel: Path) -> None:
 @pytest.mark.parametrize(
     "environment", [{"CC": "false"}, {"TULEAPRT_COMPILED": "0"}], ids=["no compiler", "switch"]
 )
-def test_without_the_extension_the_wheel_holds_the_rest(
-    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+def test_without_the_extension_the_build_goes_on(
+    sdist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    (sdist,) = built.glob("tuleaprt-*.tar.gz")
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        tmp_path,
-        sdist,
-        cwd=tmp_path,
-    )
-    (wheel,) = tmp_path.glob("tuleaprt-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "tuleaprt/transport/sending.py" in names
-    assert [it for it in names if it.endswith(".so")] == []
-    assert ("py3-none-any" in wheel.name) == ("TULEAPRT_COMPILED" in environment)
+    with tarfile.open(sdist) as opened:
+        opened.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    run(sys.executable, "setup.py", "--quiet", "build", cwd=tree)
+    (library,) = (tree / "build").glob("lib*")
+    assert (library / "tuleaprt/transport/sending.py").is_file()
+    assert list(library.rglob("*.so")) == []
 
 
-def test_the_sdist_holds_what_an_administrator_needs_besides(built: Path) -> None:
-    (sdist,) = built.glob("tuleaprt-*.tar.gz")
+def test_the_commands_of_the_documentation_install_the_server(by_hand: Installed) -> None:
+    assert re.search(r"^ *tuleaprt +Real-time server", by_hand.output, re.MULTILINE)
+    assert "syntax is ok" in by_hand.output
+    assert (by_hand.folder / "noted").read_text().splitlines() == [
+        "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin tuleaprt",
+        "systemctl daemon-reload",
+        "systemctl reload nginx",
+    ]
+    units = {it.name for it in (by_hand.folder / "etc/systemd/system").iterdir()}
+    assert units == {it.name for it in (ROOT / "etc/systemd").glob("tuleaprt*")}
+
+
+def test_the_file_that_init_has_written_is_good(
+    by_hand: Installed, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = by_hand.folder / "etc/tuleaprt/tuleaprt.toml"
+    assert config.read_text().startswith("#:schema")
+    monkeypatch.setenv("TULEAPRT_REALTIME__KEY_FILE", str(FIXTURES / "tuleap-realtime-key"))
+    assert "events_per_topic" in run(installed / "bin/tuleaprt", "check-config", config, cwd=by_hand.folder)
+
+
+def test_the_sdist_holds_what_an_administrator_needs_besides(sdist: Path) -> None:
     with tarfile.open(sdist) as opened:
         names = {it.name.partition("/")[2] for it in opened.getmembers() if it.isfile()}
     wanted = [
@@ -141,20 +169,20 @@ def test_the_metadata_lead_somewhere_from_an_index(wheel: Path) -> None:
 
 
 def test_twistd_knows_the_installed_plugin(installed: Path) -> None:
-    page = run("venv/bin/twistd", "--help", cwd=installed)
+    page = run("bin/twistd", "--help", cwd=installed)
     # In columns: the description goes on in the next line.
     assert "tuleaprt Real-time server for Tuleap: HTTP posts in, WAMP events out." in " ".join(page.split())
-    assert "--config" in run("venv/bin/twistd", "tuleaprt", "--help", cwd=installed)
+    assert "--config" in run("bin/twistd", "tuleaprt", "--help", cwd=installed)
 
 
 def test_types_are_found_by_who_imports_it(installed: Path) -> None:
     where = "import tuleaprt, pathlib; print(pathlib.Path(tuleaprt.__file__).with_name('py.typed').exists())"
-    assert run("venv/bin/python", "-c", where, cwd=installed) == "True\n"
+    assert run("bin/python", "-c", where, cwd=installed) == "True\n"
 
 
 @ensure
 async def test_the_installed_server_delivers_a_post_to_a_window(installed: Path) -> None:
-    server = await Server.start(twistd=str(installed / "venv" / "bin" / "twistd"), folder=installed)
+    server = await Server.start(twistd=str(installed / "bin" / "twistd"), folder=installed)
     window = PythonClient(server.url)
     await window.open(ticket())
     await window.subscribe(KANBAN)
@@ -169,11 +197,11 @@ async def test_the_installed_server_delivers_a_post_to_a_window(installed: Path)
 async def test_once_twistd_has_run_as_the_installer_another_user_needs_to_write_nothing(
     installed: Path,
 ) -> None:
-    run("venv/bin/twistd", "--help", cwd=installed)
-    plugins = next((installed / "venv").glob("lib/python*/site-packages/twisted/plugins"))
+    run("bin/twistd", "--help", cwd=installed)
+    plugins = next(installed.glob("lib/python*/site-packages/twisted/plugins"))
     before = {it.name: it.stat().st_mtime_ns for it in plugins.iterdir()}
     assert "dropin.cache" in before
-    process = Process.start([str(installed / "venv" / "bin" / "twistd"), "--help"], {}, folder=installed)
+    process = Process.start([str(installed / "bin" / "twistd"), "--help"], {}, folder=installed)
     assert await process.ended() == 0
     assert not [line for line in process.lines if "cache" in line]
     assert {it.name: it.stat().st_mtime_ns for it in plugins.iterdir()} == before
