@@ -232,7 +232,7 @@ async def test_a_group_that_is_lost_takes_its_cards_with_it(open_window: Open) -
     await alice.press(card(304), "Shift+ArrowRight")
     await alice.press(card(302), "Shift+ArrowRight")
     await bob.see(f"{in_column(DOING)} {card(302)}")
-    assert "304" not in " ".join(await bob.texts("#log li[data-cmd]"))
+    assert "304" not in " ".join(await bob.texts("#log li[data-cmd] .about"))
     await bob.click('#groups input[value="@ug_158"]')
     await bob.see(f"{in_column(DOING)} {card(304)}")
 

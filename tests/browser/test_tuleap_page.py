@@ -176,7 +176,7 @@ async def test_a_group_that_is_lost_takes_its_cards_with_it(open_window: Open) -
     await alice.press(card(304), "Shift+ArrowRight")
     await alice.press(card(302), "Shift+ArrowRight")
     await tuleap.see(f"{in_column(DOING)} {card(302)}")
-    assert "304" not in " ".join(await tuleap.texts("#log li[data-cmd]"))
+    assert "304" not in " ".join(await tuleap.texts("#log li[data-cmd] .about"))
     await tuleap.click('#groups input[value="@ug_158"]')
     await tuleap.see(f"{in_column(DOING)} {card(304)}")
 
