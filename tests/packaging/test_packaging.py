@@ -112,6 +112,19 @@ def test_without_the_extension_the_build_goes_on(
     assert list(library.rglob("*.so")) == []
 
 
+def test_a_package_is_not_made_without_the_extension_unnoticed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "package" / "tree", tmp_path / "tree", "python3.11"],
+        env={**os.environ, "CC": "false", "PIP": str(Path(sys.executable).with_name("pip"))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the extension in C could not be built" in done.stderr
+    assert not (tmp_path / "tree").exists()
+
+
 def test_the_commands_of_the_documentation_install_the_server(by_hand: Installed) -> None:
     assert re.search(r"^ *tuleaprt +Real-time server", by_hand.output, re.MULTILINE)
     assert "syntax is ok" in by_hand.output
