@@ -63,6 +63,7 @@ SLOW := $(addprefix tests/,browser cli packaging end_to_end interop demo benchma
 unit: .venv/test .venv-interop/.ready node_modules/.ready client/dist/tuleaprt-client.js
 	$(BIN)/pytest --numprocesses=$$((2 * $$(nproc))) --dist=loadfile --no-loadscope-reorder --cov \
 		--cov-report=term:skip-covered --cov-fail-under=95 $(SLOW) tests
+	TULEAPRT_COMPILED=0 $(BIN)/pytest --quiet tests/transport tests/end_to_end/test_delivery.py
 	$(BIN)/coverage report --include='tuleaprt/wamp/*,tuleaprt/tuleap/*,tuleaprt/socketio/*' --fail-under=100 --format=total
 
 fuzz: .venv/test

@@ -228,8 +228,8 @@ def messages() -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    ticket = {"type": "httpApiKey", "in": "header", "name": "ticket"}
-    ticket["description"] = "Tuleap's token (GET /api/v1/jwt), in WAMP's AUTHENTICATE; no header carries it."
+    ticket = {"type": "apiKey", "in": "password"}
+    ticket["description"] = "Tuleap's token (GET /api/v1/jwt), in WAMP's AUTHENTICATE."
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -1,12 +1,17 @@
 """How cost grows: which points are measured, and what is printed of them."""
 
+import json
 import resource
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from figures import Figure
 from growth import Point, Series, grow, sustainable
 from load import Bench, Latency, Plan, Result
+from router import ROOT
 from rst import growth_table, row, section
 
 
@@ -47,6 +52,23 @@ def test_each_series_grows_in_one_thing() -> None:
 def test_a_peer_has_no_sets_of_groups() -> None:
     names = [it.name for it in grow(FakeBench(), 0.5, is_peer=True)]
     assert names == ["subscribers", "boards", "bytes"]
+
+
+def test_the_tables_of_the_documentation_are_printed_from_a_file(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/rst.py", tmp_path / "result.json"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
+    document = {
+        "passes": [{}],
+        "machine": {},
+        "peer": "",
+        "seconds": 4,
+        "notes": [],
+        "figures": [],
+        "growth": [],
+    }
+    (tmp_path / "result.json").write_text(json.dumps(document | {"comparison": {}}))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Figures\n-------\n\nOne pass, 4 s for each load")
 
 
 def test_what_does_not_fit_the_limit_of_files_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ async def test_an_existing_file_is_kept_unless_it_is_forced(
     path.chmod(0o640)
     process = alone("init", str(path), **bare)
     assert await process.ended() == 1
-    assert process.lines == [f"tuleaprt: {path} exists; --force overwrites it"]
+    assert process.lines == [f"tuleaprt: {path} exists; --force replaces it"]
     assert "mine" in path.read_text()
     process = alone("init", str(path), "--force", **bare)
     assert await process.ended() == 0

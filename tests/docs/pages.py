@@ -1,6 +1,8 @@
-"""The literal blocks of the documentation, and the commands in them."""
+"""The literal blocks of the documentation, the commands in them, and what its scripts print."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +27,22 @@ PROGRAMS = (
         "npx",
         "podman",
     ),
-    *("pip", "python", "python3", "rm", "source", "sqlite3", "supervisorctl", "systemctl", "systemd-analyze"),
+    *("pip", "python", "python3", "rm", "source", "supervisorctl", "systemctl", "systemd-analyze"),
     *("tar", "tuleaprt", "tuleap-cfg", "twistd", "useradd", "wamp"),
 )
 _BLOCK = re.compile(r"^( *)(?:(?!\.\. )\S.*)?::\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 _LITERAL = re.compile(r"``([^`]+?)``", re.DOTALL)
 _VARIABLES = re.compile(r"^(?:[A-Z_]+=(?:\$\([^)]*\)|\S+) )*")
 _PROMPT = re.compile(r"^[$#] (?=\S)")
+
+
+def printed_by(script: str) -> str:
+    """What a script of the documentation prints, which is kept in a file."""
+    command = [sys.executable, script]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, check=True, encoding="utf-8"
+    ).stdout
 
 
 class Block(NamedTuple):

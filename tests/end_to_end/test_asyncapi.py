@@ -1,8 +1,6 @@
 """docs/asyncapi.json says what a page receives: events and answers of a real server are compared with it."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -12,6 +10,7 @@ from jsonschema import Draft7Validator
 
 from tests.campaigns import ALICE, BOB, create, delete, link, presence, update
 from tests.campaigns import CAMPAIGN as CAMPAIGN_TOPIC
+from tests.docs.pages import printed_by
 from tests.end_to_end.clients import PythonClient, received
 from tests.end_to_end.processes import ROOT
 from tests.end_to_end.server import Server
@@ -42,15 +41,9 @@ def messages_of(channel: str, event: Any) -> list[str]:
 
 
 def test_the_description_is_up_to_date_and_as_asyncapi_wants_it() -> None:
-    made = subprocess.run(
-        [sys.executable, "docs/asyncapi.py"],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
+    assert printed_by("docs/asyncapi.py") == FILE.read_text(), (
+        "run: python docs/asyncapi.py > docs/asyncapi.json"
     )
-    assert made.stdout == FILE.read_text(), "run: python docs/asyncapi.py > docs/asyncapi.json"
     assert list(Draft7Validator(json.loads(SCHEMA.read_text())).iter_errors(DOCUMENT)) == []
 
 

@@ -3,7 +3,6 @@ that it does not allow, and compares each answer with it.
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import pytest_twisted
 from jsonschema import Draft202012Validator
 
+from tests.docs.pages import printed_by
 from tests.end_to_end.processes import ROOT, Process, patiently
 from tests.end_to_end.server import Server
 from tests.fakes import WIRE, ticket
@@ -28,15 +28,9 @@ def valid(schema: str) -> Draft202012Validator:
 
 
 def test_the_description_is_up_to_date() -> None:
-    made = subprocess.run(
-        [sys.executable, "docs/openapi.py"],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
+    assert printed_by("docs/openapi.py") == FILE.read_text(), (
+        "run: python docs/openapi.py > docs/openapi.json"
     )
-    assert made.stdout == FILE.read_text(), "run: python docs/openapi.py > docs/openapi.json"
 
 
 @pytest.mark.parametrize("path", WIRE, ids=lambda path: str(path.stem))

@@ -43,14 +43,18 @@ def install(folder: Path, sdist: Path) -> subprocess.CompletedProcess[str]:
     (folder / "nginx.conf").write_text(NGINX.format(here=folder))
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     _program(folder / "bin" / "nginx", f'exec {nginx} -p {folder} -c {folder}/nginx.conf "$@"')
-    text = steps()
-    for name in FOLDERS:
-        text = re.sub(rf"(?<![\w.]){name}", f"{folder}{name}", text)
     # The default is a file of this system.
-    text = text.replace("tuleaprt init", f"tuleaprt init {folder}/etc/tuleaprt/tuleaprt.toml")
+    text = steps().replace("tuleaprt init", "tuleaprt init /etc/tuleaprt/tuleaprt.toml")
+    return type_in(folder, text)
+
+
+def type_in(folder: Path, commands: str) -> subprocess.CompletedProcess[str]:
+    """What a shell makes of the commands, up to the first that fails."""
+    for name in FOLDERS:
+        commands = re.sub(rf"(?<![\w.]){name}", f"{folder}{name}", commands)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        ["sh", "-euxc", text],
+        ["sh", "-euxc", commands],
         cwd=folder,
         env={**environment, "PATH": f"{folder}/bin:{os.environ['PATH']}"},
         capture_output=True,

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import pytest
 import pytest_twisted
 
+from tests.docs.pages import DOCS, commands
 from tests.end_to_end.clients import PythonClient
 from tests.end_to_end.processes import Process
 from tests.end_to_end.server import Server
 from tests.fakes import FIXTURES, KANBAN, ticket, wire
-from tests.packaging.by_hand import install
+from tests.packaging.by_hand import install, type_in
 
 ensure = pytest_twisted.ensureDeferred
 ROOT = Path(__file__).parent.parent.parent
@@ -144,6 +145,14 @@ def test_the_file_that_init_has_written_is_good(
     assert config.read_text().startswith("#:schema")
     monkeypatch.setenv("TULEAPRT_REALTIME__KEY_FILE", str(FIXTURES / "tuleap-realtime-key"))
     assert "events_per_topic" in run(installed / "bin/tuleaprt", "check-config", config, cwd=by_hand.folder)
+
+
+def test_the_commands_find_the_files_of_nginx_and_remove_them(by_hand: Installed) -> None:
+    (look,) = (it for it in commands(DOCS / "troubleshooting.rst") if it.startswith("nginx -T"))
+    assert "tuleaprt-clients.conf" in type_in(by_hand.folder, look).stdout
+    (remove,) = (it for it in commands(DOCS / "deploy.rst") if it.startswith("rm -f"))
+    assert type_in(by_hand.folder, f"{remove} && nginx -t").returncode == 0
+    assert list((by_hand.folder / "etc/nginx").rglob("*.conf")) == []
 
 
 def test_the_sdist_holds_what_an_administrator_needs_besides(sdist: Path) -> None:

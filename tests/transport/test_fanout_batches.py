@@ -181,6 +181,23 @@ def test_a_fault_of_the_view_for_one_costs_the_others_nothing(board: Board, log:
     assert all(it.receive(len(third)) == third for it in board.subscribers)
 
 
+class Unencodable:
+    """The format of a connection whose events cannot be encoded."""
+
+    def event(self, dispatch: object, answer: object) -> bytes:
+        raise ZeroDivisionError("injected")
+
+
+def test_an_event_that_cannot_be_encoded_for_one_costs_the_others_nothing(board: Board, log: Log) -> None:
+    first, second, third = board.subscribers
+    second.outlet.format = Unencodable()
+    frame = board.publish("second", 2)
+    assert [it.receive(len(frame)) for it in (first, third)] == [frame, frame]
+    assert [it.outlet.handed for it in board.subscribers] == [2, 1, 2]
+    assert log.tracebacks == ["injected"]
+    assert (board.metrics.deliveries, board.metrics.filtered) == (3 + 2, 1)
+
+
 def test_a_fault_while_a_rest_is_queued_ends_only_this_connection(
     board: Board, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ What is not found has the default. Nothing else is changed.
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +24,6 @@ STDOUT = "-"
 PRIVATE_PORT = 2999
 PUBLIC_PORTS = range(2998, 2979, -1)
 """The default, and others if it is taken."""
-TARGET = re.compile(r"http://(?:localhost|127\.0\.0\.1):([0-9]{1,5})/?")
-"""The value of ``proxy_pass`` that leads to a port of this server."""
 OWN = ("twistd", "systemd")
 """The processes that listen for a server that is installed already."""
 
@@ -62,7 +59,7 @@ def init(arguments: argparse.Namespace) -> int:
     if path is not None and not path.name:
         raise CommandFailed(f"{arguments.file!r} is not the name of a file")
     if path is not None and os.path.lexists(path) and not arguments.force:
-        raise CommandFailed(f"{path} exists; --force overwrites it")
+        raise CommandFailed(f"{path} exists; --force replaces it")
     settings: dict[tuple[str, str], Setting] = {}
     for finding, options in _look(arguments.key_file.absolute()):
         print(line(finding), file=sys.stderr)
@@ -87,8 +84,8 @@ def _look(key: Path) -> Iterator[Found]:
     if site is None:
         why = f"nginx -T: {last_line(dump)}" if dump.status else f"no site passes {nginx.LOCATION} on"
         yield Finding(Level.PROBLEM, "nginx", f"{why}; Tuleap's own port is {PRIVATE_PORT}"), {}
-    elif match := TARGET.fullmatch(site.target):
-        private = int(match[1])
+    elif site.passes_to is not None:
+        private = site.passes_to
         yield _nginx(site)
     else:
         text = f"{site.url} passes {nginx.LOCATION} on to {site.target}, and not to http://127.0.0.1:PORT"

@@ -3,7 +3,6 @@
 The facts come from ``machine``. Each check gives one finding; a problem says what to do.
 """
 
-import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
@@ -135,7 +134,7 @@ def _nginx(facts: Facts) -> Iterator[Finding]:
     elif facts.site is None:
         text = f"no site passes {LOCATION} on; tuleap-cfg site-deploy:nginx writes Tuleap's file"
         yield Finding(Level.PROBLEM, "nginx", text)
-    elif not re.fullmatch(rf"http://(localhost|127\.0\.0\.1):{facts.port}/?", facts.site.target):
+    elif facts.site.passes_to != facts.port:
         text = f"{facts.site.url} passes {LOCATION} on to {facts.site.target}, not to port {facts.port}"
         yield Finding(Level.PROBLEM, "nginx", text)
     else:

@@ -36,6 +36,12 @@ class Site(NamedTuple):
     target: str
 
     @property
+    def passes_to(self) -> int | None:
+        """The port of this machine to which the pages are passed on; None: they go elsewhere."""
+        match = re.fullmatch(r"http://(?:localhost|127\.0\.0\.1):([0-9]{1,5})/?", self.target)
+        return int(match[1]) if match else None
+
+    @property
     def url(self) -> str:
         """As browsers write it: ``https://tuleap.example.com``."""
         is_usual = self.port == (HTTPS if self.is_tls else 80)

@@ -269,20 +269,21 @@ class Fanout:
         outbounds, sockets, frames = list[Receiver](), list[Any](), list[bytes]()
         try:
             for session, answer in answers:
+                if answer is not None:
+                    outbound = session.outlet
+                    frame = answer.frames.get(outbound.format) or event_frame(
+                        dispatch, answer, outbound.format
+                    )
+                    socket = outbound.socket
+                    if socket is not None and 0 < len(frame) <= outbound.longest_frame:
+                        outbounds.append(outbound)
+                        sockets.append(socket)
+                        frames.append(frame)
+                    else:
+                        sent += self._is_done(outbound, outbound.write, frame)
                 served += 1
-                if answer is None:
-                    continue
-                outbound = session.outlet
-                frame = answer.frames.get(outbound.format) or self._frame(dispatch, answer, outbound)
-                socket = outbound.socket
-                if socket is not None and 0 < len(frame) <= outbound.longest_frame:
-                    outbounds.append(outbound)
-                    sockets.append(socket)
-                    frames.append(frame)
-                else:
-                    sent += self._is_done(outbound, outbound.write, frame)
         except Exception:
-            # The event cannot be made for this receiver, and is made for the next ones.
+            # The event cannot be made for this receiver. The next turn goes on behind it.
             self._faults.record("in the fan-out")
             served += 1
         # Nothing else is written to these connections before this, so the order is kept.
@@ -293,14 +294,6 @@ class Fanout:
             if job.is_done:
                 self._metrics.fanned_out(self._clock.seconds() - job.began)
         return served
-
-    def _frame(self, dispatch: Dispatch, answer: Answer, outbound: Receiver) -> bytes:
-        """The event in the format of this connection; empty if it cannot be encoded."""
-        try:
-            return event_frame(dispatch, answer, outbound.format)
-        except Exception:
-            self._faults.record("encoding an event")
-            return b""
 
     def _send_batch(self, outbounds: list[Receiver], sockets: list[Any], frames: list[bytes]) -> int:
         """Send a frame to each, and return how many have it, in the socket or in their outbound queue."""
